@@ -1,0 +1,232 @@
+#!/usr/bin/python
+"""Ansible module: one Debian machine of the lab, as a systemd-nspawn container."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_machine
+short_description: Make, start and remove one Debian machine of the lab
+description:
+  - A machine is an overlay over an image, drives that are loop devices, and network interfaces on bridges of the host.
+  - A machine that was killed is started again as it was. One whose specification changed, or that was never finished,
+    is made anew, drives included.
+  - Remains of a killed run (mounts, loop devices, processes) are cleared before a machine is made or removed.
+options:
+  name: {description: Name of the machine and its host name., type: str, required: true}
+  folder: {description: Folder of the machine's files; owned by this module., type: path, required: true}
+  state:
+    description: C(killed) ends all processes at once, as a power cut does, and keeps the files.
+    type: str
+    choices: [running, killed, absent]
+    default: running
+  image: {description: Folder of the image that the root is laid over., type: path}
+  interfaces:
+    description: Network interfaces, each with the name in the machine and the bridge of the host.
+    type: list
+    elements: dict
+    default: []
+  drives:
+    description: Drives, each with C(serial), C(device) in the machine and C(size_bytes).
+    type: list
+    elements: dict
+    default: []
+  files:
+    description: Files laid into the root before the first boot, each with C(path), C(content) and C(mode).
+    type: list
+    elements: dict
+    default: []
+author: ["Hong Kong Legal Cloud"]
+"""
+
+EXAMPLES = r"""
+- name: Start a machine
+  lab_machine:
+    name: tko-1
+    folder: /var/lib/legalcloud-lab/machines/tko-1
+    image: /var/lib/legalcloud-lab/image
+    interfaces: [{name: host0, bridge: lc-tko}]
+    drives: [{serial: LAB-tko-1-1, device: /dev/vdb, size_bytes: 8589934592}]
+"""
+
+RETURN = r"""
+action:
+  description: What was done, in a word (none, created, started, killed, removed).
+  type: str
+  returned: always
+"""
+
+import hashlib  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.lab_host import LabError, cgroup, mount_points, run  # noqa: E402
+
+
+def digest(params: dict[str, Any]) -> str:
+    """Digest of everything that, once changed, asks for a new machine."""
+    keys = ("name", "image", "interfaces", "drives", "files")
+    return hashlib.sha256(json.dumps({key: params[key] for key in keys}, sort_keys=True).encode()).hexdigest()
+
+
+def decide(state: str, *, running: bool, made_from: str | None, wanted: str) -> str:
+    """Choose the action: none, create, start, kill or remove."""
+    if state == "absent":
+        return "remove"
+    if state == "killed":
+        return "kill" if running else "none"
+    if made_from != wanted:
+        return "create"
+    return "none" if running else "start"
+
+
+class Machine:
+    """The thin shell: what the host really does."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.name: str = params["name"]
+        self.folder = Path(params["folder"])
+        self.root = self.folder / "root"
+        self.stamp = self.folder / "made-from"
+        self.cgroup = cgroup(self.name)
+
+    def running(self) -> bool:
+        events = self.cgroup / "cgroup.events"
+        return events.exists() and "populated 1" in events.read_text()
+
+    def made_from(self) -> str | None:
+        return self.stamp.read_text() if self.stamp.exists() else None
+
+    def kill(self) -> None:
+        if self.running():
+            (self.cgroup / "cgroup.kill").write_text("1")
+        deadline = time.monotonic() + 30
+        while self.running():
+            if time.monotonic() > deadline:
+                raise LabError(f"{self.name}: processes in {self.cgroup} do not end; a drive may hang")
+            time.sleep(0.05)
+        if self.cgroup.exists():
+            for folder, _, _ in os.walk(self.cgroup, topdown=False):
+                Path(folder).rmdir()
+
+    def clear(self) -> None:
+        """End what runs, and undo mounts and loop devices, whatever an earlier run left."""
+        self.kill()
+        for point in mount_points(self.folder):
+            run(["umount", "--lazy", str(point)])
+        for image in self.folder.glob("drive-*.img"):
+            for line in run(
+                ["losetup", "--noheadings", "--output", "NAME", "--associated", str(image)]
+            ).split():
+                run(["losetup", "--detach", line])
+
+    def remove(self) -> bool:
+        existed = self.folder.exists() or self.running()
+        self.clear()
+        shutil.rmtree(self.folder, ignore_errors=False) if self.folder.exists() else None
+        return existed
+
+    def create(self) -> None:
+        self.remove()
+        for part in ("upper", "work", "root"):
+            (self.folder / part).mkdir(parents=True)
+        for file in self.params["files"]:
+            target = self.folder / "upper" / file["path"].lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch(mode=0o600)
+            target.write_text(file["content"])
+            target.chmod(int(file["mode"], 8))
+        for number, drive in enumerate(self.params["drives"], start=1):
+            with (self.folder / f"drive-{number}.img").open("wb") as image:
+                image.truncate(drive["size_bytes"])
+        self.stamp.write_text(digest(self.params))
+
+    def start(self) -> None:
+        self.clear()
+        layers = f"lowerdir={self.params['image']},upperdir={self.folder}/upper,workdir={self.folder}/work"
+        run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)])
+        self.cgroup.mkdir(parents=True)
+        binds = []
+        for number, drive in enumerate(self.params["drives"], start=1):
+            image = self.folder / f"drive-{number}.img"
+            loop = run(["losetup", "--find", "--show", "--direct-io=on", str(image)]).strip()
+            binds.append(f"--bind={loop}:{drive['device']}")
+        links = [(f"v{self.name}-{n}", i) for n, i in enumerate(self.params["interfaces"])]
+        argv = [
+            "systemd-nspawn", "--boot", f"--directory={self.root}", f"--machine={self.name}", f"--hostname={self.name}",
+            "--register=no", "--keep-unit", "--link-journal=no", "--settings=no", "--capability=all",
+            "--resolv-conf=off", "--timezone=off", "--console=read-only", "--private-network",
+            *(f"--network-veth-extra={link}:{interface['name']}" for link, interface in links),
+            *binds,
+        ]  # fmt: skip
+        # A shell puts itself into the machine's control group and becomes nspawn there, so that one write ends all.
+        enter = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+        with (self.folder / "console.log").open("wb") as console:
+            subprocess.Popen(
+                ["/bin/sh", "-c", enter, str(self.cgroup), *argv],  # noqa: S607 -- nspawn is found by PATH
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                start_new_session=True,
+            )
+        for link, interface in links:
+            self._plug(link, interface["bridge"])
+
+    def _plug(self, link: str, bridge: str) -> None:
+        deadline = time.monotonic() + 20
+        while not Path(f"/sys/class/net/{link}").exists():
+            if time.monotonic() > deadline:
+                raise LabError(f"{self.name}: no interface {link} after 20 s; see {self.folder}/console.log")
+            time.sleep(0.02)
+        run(["ip", "link", "set", link, "master", bridge, "up"])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "folder": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["running", "killed", "absent"], "default": "running"},
+            "image": {"type": "path"},
+            "interfaces": {"type": "list", "elements": "dict", "default": []},
+            "drives": {"type": "list", "elements": "dict", "default": []},
+            "files": {"type": "list", "elements": "dict", "default": [], "no_log": True},
+        },
+        required_if=[("state", "running", ["image"])],
+        supports_check_mode=True,
+    )
+    machine = Machine(module.params)
+    action = decide(
+        module.params["state"],
+        running=machine.running(),
+        made_from=machine.made_from(),
+        wanted=digest(module.params),
+    )
+    if module.check_mode:
+        changed = machine.folder.exists() if action == "remove" else action != "none"
+        module.exit_json(changed=changed, action=action)
+    changed = action != "none"
+    try:
+        if action == "remove":
+            changed = machine.remove()
+        elif action == "kill":
+            machine.kill()
+        elif action == "create":
+            machine.create()
+            machine.start()
+        elif action == "start":
+            machine.start()
+    except (LabError, OSError) as error:
+        module.fail_json(msg=f"machine {machine.name}: {error}")
+    module.exit_json(changed=changed, action=action)
+
+
+if __name__ == "__main__":
+    main()
