@@ -55,6 +55,7 @@ action:
   returned: always
 """
 
+import contextlib  # noqa: E402
 import hashlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
@@ -118,6 +119,10 @@ class Machine:
     def clear(self) -> None:
         """End what runs, and undo mounts and loop devices, whatever an earlier run left."""
         self.kill()
+        for link in Path("/sys/class/net").glob(f"v{self.name}-[0-9]"):
+            # The kernel takes its time to remove a dead machine's interface, and may be doing it just now.
+            with contextlib.suppress(LabError):
+                run(["ip", "link", "delete", link.name])
         for point in mount_points(self.folder):
             run(["umount", "--lazy", str(point)])
         for image in self.folder.glob("drive-*.img"):

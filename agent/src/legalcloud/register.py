@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+GROUPS = ("storage", "mons", "mgrs", "gateways", "kms", "monitoring")
+"""What a node can be for; a node may be in several."""
 
 
 class DriveUse(StrEnum):
@@ -67,7 +70,7 @@ class Node:
     rack: str
     drives: tuple[Drive, ...]
     groups: frozenset[str]
-    """Of: storage, mons, mgrs, gateways, kms, monitoring."""
+    """Of `GROUPS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

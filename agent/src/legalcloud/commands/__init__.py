@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Protocol
 
+from legalcloud.commands import (
+    plan,
+    preflight,
+    register,
+)
+
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -15,4 +21,9 @@ class Command(Protocol):
     def add_parser(self, verbs: Verbs) -> None: ...
 
 
-ALL: tuple[Command, ...] = ()
+ALL: tuple[Command, ...] = (
+    plan,
+    preflight,
+    register,
+)
+"""In the order of --help."""

@@ -1,0 +1,1 @@
+"""The planner: a register and a failure goal become a layout, what it costs and why it was chosen."""

@@ -1,0 +1,1 @@
+"""Preflight: what the nodes are, judged before anything is changed."""

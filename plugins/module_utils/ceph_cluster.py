@@ -1,0 +1,58 @@
+"""Talk to the monitors through librados: one connection, any number of commands, no `ceph` process for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class CephError(Exception):
+    """The cluster refused a command or gave no answer."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Ask(Protocol):
+    """Ask the monitors one command, such as `{"prefix": "osd dump"}`; the answer is parsed JSON or None."""
+
+    def __call__(self, prefix: str, data: bytes = b"", **arguments: Any) -> Any: ...  # noqa: ANN401 -- JSON
+
+
+class Cluster:
+    """A connection as client.admin; use it as a context."""
+
+    def __init__(self, *, timeout_seconds: int = 60, name: str = "client.admin") -> None:
+        import rados  # noqa: PLC0415 -- only nodes with Ceph have it
+
+        self._timeout = timeout_seconds
+        wait = str(timeout_seconds)
+        conf = {"client_mount_timeout": wait, "rados_mon_op_timeout": wait, "rados_osd_op_timeout": wait}
+        try:
+            self._rados = rados.Rados(name=name, conffile="/etc/ceph/ceph.conf", conf=conf)
+            self._rados.connect(timeout=timeout_seconds)
+        except rados.Error as error:
+            raise CephError(
+                f"no monitor let us in within {timeout_seconds} s: {error}. "
+                "Look at `systemctl status ceph-mon@$(hostname)` on the monitors."
+            ) from error
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._rados.shutdown()
+
+    def raw(self, arguments: Mapping[str, Any], data: bytes = b"") -> tuple[int, bytes, str]:
+        command = json.dumps({"format": "json", **arguments})
+        code, out, status = self._rados.mon_command(command, data, timeout=self._timeout)
+        return code, out, status
+
+    def ask(self, prefix: str, data: bytes = b"", **arguments: Any) -> Any:  # noqa: ANN401 -- JSON
+        code, out, status = self.raw({"prefix": prefix, **arguments}, data)
+        if code != 0:
+            shown = " ".join([prefix, *(f"{k}={v}" for k, v in arguments.items())])
+            raise CephError(f"`{shown}` ended with {code}: {status}", code)
+        return json.loads(out) if out.strip() else None

@@ -1,0 +1,173 @@
+#!/usr/bin/python
+"""Ansible module: the store of a Ceph monitor."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ceph_mon
+short_description: Make the store of a Ceph monitor, once
+description:
+  - With I(state=keys), reads the keys of an existing monitor, or offers new ones where there is none, and changes
+    nothing. The play passes the keys of any existing monitor on, and new ones only if no monitor has any, so that a
+    monitor that is replaced joins the cluster instead of founding another.
+  - With I(state=present), makes the store and the administrator's keyring. An existing store is never touched; one
+    that a killed run left unfinished is made anew.
+options:
+  name: {description: Name of the monitor., type: str, required: true}
+  fsid: {description: Identity of the cluster., type: str, required: true}
+  members:
+    description: Names and addresses of all monitors.
+    type: dict
+    default: {}
+  mon_key: {description: Key of the monitors., type: str}
+  admin_key: {description: Key of client.admin., type: str}
+  state: {description: What to do., type: str, choices: [keys, present], default: present}
+author: ["Hong Kong Legal Cloud"]
+"""
+
+EXAMPLES = r"""
+- name: Make the store
+  ceph_mon:
+    name: tko-1
+    fsid: "{{ ceph_fsid }}"
+    members: {tko-1: 10.77.1.11, cwn-1: 10.77.2.11, sht-1: 10.77.3.11}
+    mon_key: "{{ mon_key }}"
+    admin_key: "{{ admin_key }}"
+  no_log: true  # the keys
+"""
+
+RETURN = r"""
+exists:
+  description: Whether the monitor had a store.
+  type: bool
+  returned: always
+mon_key:
+  description: Key of the monitors, existing or offered.
+  type: str
+  returned: with state keys
+admin_key:
+  description: Key of client.admin, existing or offered.
+  type: str
+  returned: with state keys
+"""
+
+import os  # noqa: E402
+import re  # noqa: E402
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+STORE = Path("/var/lib/ceph/mon")
+ADMIN_KEYRING = Path("/etc/ceph/ceph.client.admin.keyring")
+KEY = re.compile(r"^\s*key\s*=\s*(\S+)\s*$", re.MULTILINE)
+
+
+def keyring(entity: str, key: str, caps: dict[str, str]) -> str:
+    lines = [f"[{entity}]", f"\tkey = {key}", *(f'\tcaps {who} = "{cap}"' for who, cap in caps.items())]
+    return "\n".join(lines) + "\n"
+
+
+def key_in(path: Path) -> str | None:
+    """Return the first key of a keyring file; None if there is no such file."""
+    found = KEY.search(path.read_text()) if path.exists() else None
+    return found.group(1) if found else None
+
+
+def write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
+class Mon:
+    """One monitor on this node."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.name: str = module.params["name"]
+        self.folder = STORE / f"ceph-{self.name}"
+        self.exists = (self.folder / "done").exists()
+
+    def keys(self) -> None:
+        mon_key, admin_key = key_in(self.folder / "keyring"), key_in(ADMIN_KEYRING)
+        if self.exists and not (mon_key and admin_key):
+            self.module.fail_json(
+                msg=f"{self.folder} has a store, but its keyring or {ADMIN_KEYRING} is gone. Restore the file from "
+                "another monitor; docs/controller.md says how."
+            )
+        self.module.exit_json(
+            changed=False,
+            exists=self.exists,
+            mon_key=mon_key if self.exists else self._new_key(),
+            admin_key=admin_key if self.exists else self._new_key(),
+        )
+
+    def _new_key(self) -> str:
+        return str(self.module.run_command(["ceph-authtool", "--gen-print-key"], check_rc=True)[1]).strip()
+
+    def make(self) -> None:
+        params = self.module.params
+        changed = not self.exists
+        if self.exists or self.module.check_mode:
+            self.module.exit_json(changed=changed, exists=self.exists)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        admin = {"mon": "allow *", "mgr": "allow *", "osd": "allow *", "mds": "allow *"}
+        bootstrap = {"mon": "profile bootstrap-osd", "mgr": "allow r"}
+        write_private(ADMIN_KEYRING, keyring("client.admin", params["admin_key"], admin))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            shutil.chown(folder, "ceph", "ceph")
+            write_private(
+                folder / "keyring",
+                keyring("mon.", params["mon_key"], {"mon": "allow *"})
+                + keyring("client.admin", params["admin_key"], admin)
+                + keyring("client.bootstrap-osd", self._new_key(), bootstrap),
+            )
+            monmap = str(folder / "monmap")
+            members = [
+                word
+                for member, address in sorted(params["members"].items())
+                for word in ("--addv", member, f"[v2:{address}:3300]")
+            ]
+            self._run(["monmaptool", "--create", "--clobber", "--fsid", params["fsid"], *members, monmap])
+            for file in folder.iterdir():
+                shutil.chown(file, "ceph", "ceph")
+            self._run(
+                ["ceph-mon", "--mkfs", "--id", self.name, "--monmap", monmap, "--keyring", str(folder / "keyring"),
+                 "--setuser", "ceph", "--setgroup", "ceph"]
+            )  # fmt: skip
+        write_private(self.folder / "keyring", keyring("mon.", params["mon_key"], {"mon": "allow *"}))
+        (self.folder / "done").touch()
+        for folder_name, _, files in os.walk(self.folder):
+            for path in [folder_name, *(os.path.join(folder_name, f) for f in files)]:  # noqa: PTH118 -- os.walk's
+                shutil.chown(path, "ceph", "ceph")
+        self.module.exit_json(changed=True, exists=False)
+
+    def _run(self, argv: list[str]) -> None:
+        code, _, err = self.module.run_command(argv)
+        if code != 0:
+            self.module.fail_json(msg=f"`{' '.join(argv)}` ended with {code}: {err.strip()}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "fsid": {"type": "str", "required": True},
+            "members": {"type": "dict", "default": {}},
+            "mon_key": {"type": "str", "no_log": True},
+            "admin_key": {"type": "str", "no_log": True},
+            "state": {"type": "str", "choices": ["keys", "present"], "default": "present"},
+        },
+        required_if=[("state", "present", ["members", "mon_key", "admin_key"])],
+        supports_check_mode=True,
+    )
+    mon = Mon(module)
+    mon.keys() if module.params["state"] == "keys" else mon.make()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+#!/usr/bin/python
+"""Ansible module: the OSDs of one node, a drive each."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ceph_osd
+short_description: Make an OSD on each registered drive of a node
+description:
+  - Finds each drive by its serial. A drive that holds an OSD of this cluster is left as it is; an empty one becomes an
+    OSD; one with anything else on it is refused, unless the operator names its serial in I(overwrite).
+options:
+  fsid: {description: Identity of the cluster., type: str, required: true}
+  serials: {description: Serials of the drives., type: list, elements: str, required: true}
+  method:
+    description: C(raw) puts BlueStore on the drive itself; C(lvm) on a logical volume, encrypted by dm-crypt.
+    type: str
+    choices: [raw, lvm]
+    required: true
+  overwrite:
+    description: Serials of drives whose contents the operator gives up.
+    type: list
+    elements: str
+    default: []
+author: ["Hong Kong Legal Cloud"]
+"""
+
+EXAMPLES = r"""
+- name: Make the OSDs
+  ceph_osd:
+    fsid: "{{ ceph_fsid }}"
+    serials: [LAB-tko-1-1, LAB-tko-1-2]
+    method: raw
+"""
+
+RETURN = r"""
+osds:
+  description: Number of the OSD by the serial of its drive.
+  type: dict
+  returned: always
+units:
+  description: Names of the OSDs' systemd units.
+  type: list
+  returned: always
+"""
+
+from collections.abc import Mapping, Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from typing import Any  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.drive_contents import look, volumes  # noqa: E402
+from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources  # noqa: E402
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What lies on one drive."""
+
+    device: str
+    signatures: tuple[str, ...]
+    fsid: str | None
+    """Identity of the cluster whose OSD lies there; None if there is none, or it cannot be read."""
+    osd: str | None
+
+
+def seen(contents: Mapping[str, Any], lvm: Sequence[Mapping[str, str | None]]) -> Seen:
+    """Join what a drive's first bytes and the tags of its volumes say."""
+    device = contents["device"]
+    label = contents["bluestore"] or {}
+    volume = next((v for v in lvm if v["device"] == device and v["ceph_fsid"]), {})
+    return Seen(
+        device=device,
+        signatures=tuple(contents["signatures"]) or (("bluestore",) if contents["bluestore"] else ()),
+        fsid=label.get("ceph_fsid") or volume.get("ceph_fsid"),
+        osd=label.get("whoami") or volume.get("whoami"),
+    )
+
+
+def decide(drives: Mapping[str, Seen | None], fsid: str, overwrite: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the serials to prepare and, in words, the drives that forbid to go on."""
+    prepare, refused = [], []
+    for serial, drive in sorted(drives.items()):
+        if drive is None:
+            refused.append(f"{serial}: no drive of this node has this serial; look at `lsblk -o NAME,SERIAL`")
+        elif drive.fsid == fsid and drive.osd is not None:
+            continue
+        elif drive.signatures and serial not in overwrite:
+            whose = f" of cluster {drive.fsid}" if drive.fsid else ""
+            refused.append(
+                f"{serial} ({drive.device}) holds {', '.join(drive.signatures)}{whose}; if that may be lost, name the "
+                f"serial: -e '{{\"ceph_osd_overwrite\": [\"{serial}\"]}}'"
+            )
+        else:
+            prepare.append(serial)
+    return prepare, refused
+
+
+class Node:
+    """The drives of this node."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.lvm = module.params["method"] == "lvm"
+
+    def run(self, argv: Sequence[str]) -> str:
+        code, out, err = self.module.run_command(list(argv))
+        if code != 0:
+            last = "\n".join(err.strip().splitlines()[-5:])
+            self.module.fail_json(msg=f"`{' '.join(argv)}` ended with {code}: {last}")
+        return str(out)
+
+    def drives(self) -> dict[str, Seen | None]:
+        try:
+            devices = resolve(*sources(self.run))
+            tags = volumes(self.run) if self.lvm else []
+            found = {}
+            for serial in self.module.params["serials"]:
+                device = devices.get(serial)
+                found[serial] = seen(look(device, self.run), tags) if device else None
+        except (DriveSerialError, OSError) as error:
+            self.module.fail_json(msg=f"drives: {error}")
+        return found
+
+    def prepare(self, drive: Seen) -> None:
+        if drive.signatures:
+            self.run(["ceph-volume", "lvm", "zap", "--destroy", drive.device] if self.lvm
+                     else ["wipefs", "--all", drive.device])  # fmt: skip
+        if self.lvm:
+            self.run(["ceph-volume", "lvm", "create", "--bluestore", "--dmcrypt", "--data", drive.device])
+        else:
+            self.run(["ceph-volume", "raw", "prepare", "--bluestore", "--data", drive.device])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "fsid": {"type": "str", "required": True},
+            "serials": {"type": "list", "elements": "str", "required": True},
+            "method": {"type": "str", "choices": ["raw", "lvm"], "required": True},
+            "overwrite": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    node = Node(module)
+    drives = node.drives()
+    prepare, refused = decide(drives, module.params["fsid"], module.params["overwrite"])
+    if refused:
+        module.fail_json(msg=f"Nothing was written to any drive. {'; '.join(refused)}")
+    if prepare and not module.check_mode:
+        for serial in prepare:
+            drive = drives[serial]
+            if drive is not None:
+                node.prepare(drive)
+        drives = node.drives()
+    osds = {serial: drive.osd for serial, drive in drives.items() if drive and drive.osd}
+    module.exit_json(
+        changed=bool(prepare),
+        osds=osds,
+        units=[f"ceph-osd@{osd}.service" for osd in osds.values()],
+        diff={"before": "", "after": "".join(f"OSD on {serial}\n" for serial in prepare)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+"""Keeps one nftables table in the kernel equal to what its file says."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nft_table
+short_description: Keep one nftables table in the kernel equal to its file
+description:
+  - Loads the file into an empty network namespace of its own, lists the table there and in the node's own
+    namespace, both without counters, and loads the file for good only if the two listings differ. So a rule
+    changed by hand is noticed, and a broken file never reaches the node's ruleset.
+  - Other tables are not touched.
+options:
+  path:
+    description: File that replaces the table in one transaction (declares it, deletes it, defines it).
+    type: path
+    required: true
+  family: {description: Address family of the table., type: str, default: inet}
+  name: {description: Name of the table., type: str, required: true}
+attributes:
+  check_mode: {support: full, description: Compares the listings and loads nothing.}
+  diff_mode: {support: full, description: The two listings.}
+author: [Legal Cloud]
+"""
+
+EXAMPLES = r"""
+- name: run | Keep the firewall as its file says
+  nft_table: {path: /etc/nftables.d/legalcloud.nft, name: legalcloud}
+"""
+
+RETURN = r"""
+was_absent:
+  description: The table was not in the kernel at all.
+  type: bool
+  returned: always
+"""
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+CLONE_NEWNET = 0x40000000  # sched.h
+SELF = Path("/proc/self/ns/net")
+
+
+def enter(call: str, *arguments: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)  # os.unshare is there from Python 3.12 only
+    if getattr(library, call)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}", str(SELF))
+
+
+@contextlib.contextmanager
+def empty_network() -> Iterator[None]:
+    """Run the block in a network namespace that ends with it."""
+    home = os.open(SELF, os.O_RDONLY)
+    try:
+        enter("unshare", CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            enter("setns", home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+def listing(module: AnsibleModule, table: list[str]) -> str | None:
+    """Return the table as nft prints it, without counters; None if there is no such table."""
+    code, out, err = module.run_command(["nft", "--stateless", "list", "table", *table])
+    if code == 0:
+        return str(out)
+    if "No such file or directory" not in err:
+        module.fail_json(msg=f"nft list table {' '.join(table)} failed: {err.strip()}")
+    return None
+
+
+def load(module: AnsibleModule, path: str) -> None:
+    code, _, err = module.run_command(["nft", "--file", path])
+    if code:
+        module.fail_json(msg=f"{path}: nft refuses it; the ruleset in force was not touched. {err.strip()}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "family": {"type": "str", "default": "inet"},
+            "name": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    path, table = module.params["path"], [module.params["family"], module.params["name"]]
+    if not Path(path).exists():
+        if module.check_mode:
+            module.exit_json(changed=True, was_absent=listing(module, table) is None)
+        module.fail_json(msg=f"{path} does not exist. Place it first.")
+    module.run_command_environ_update = {"LC_ALL": "C"}
+    with empty_network():
+        load(module, path)
+        wanted = listing(module, table)
+    if wanted is None:
+        module.fail_json(msg=f"{path} does not define the table {' '.join(table)}.")
+    live = listing(module, table)
+    if live != wanted and not module.check_mode:
+        load(module, path)
+        if listing(module, table) != wanted:
+            module.fail_json(
+                msg=f"{path} was loaded, but the kernel's table {' '.join(table)} still differs."
+            )
+    module.exit_json(
+        changed=live != wanted, was_absent=live is None, diff={"before": live or "", "after": wanted}
+    )
+
+
+if __name__ == "__main__":
+    main()
