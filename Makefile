@@ -99,11 +99,12 @@ lab: $(READY) ## Six machines in three sites, a store on them, a tenant, an encr
 	@$(TIMED) lab-machines ansible-playbook playbooks/lab.yml
 	@$(TIMED) lab-site ansible-playbook playbooks/site.yml
 	@$(TIMED) lab-tenants ansible-playbook playbooks/tenants.yml
-	@$(TIMED) lab-canary legalcloud canary
-	@$(TIMED) lab-health legalcloud health
+	@$(TIMED) lab-verify ansible-playbook playbooks/verify.yml
+	@legalcloud health
+	@cat docs/next.txt
 
-lab-down: $(READY) ## Remove every trace of the lab
-	@$(TIMED) $@ ansible-playbook playbooks/lab_down.yml
+lab-down: $(READY) ## Remove every trace of the lab (KEEP_IMAGES=1 keeps the images and the package cache)
+	@$(TIMED) $@ ansible-playbook playbooks/lab_down.yml -e lab_keep_images=$(if $(KEEP_IMAGES),true,false)
 
 e2e: $(READY) ## End-to-end tests marked `ci`, on the lab that stands
 	@$(TIMED) $@ pytest -m ci tests
@@ -112,9 +113,9 @@ second-run: $(READY) ## Run site.yml and tenants.yml again: nothing may change
 	@$(TIMED) second-run-site .ci/second-run playbooks/site.yml
 	@$(TIMED) second-run-tenants .ci/second-run playbooks/tenants.yml
 
-test: ## What CI runs: check, lab, e2e, second-run; 45 minutes at most
+test: ## What CI runs, on a lab made anew: check, lab, second-run, e2e, molecule; 45 minutes at most
 	@mkdir -p $(dir $(PHASES)) && rm -f $(PHASES)
-	@for phase in check lab e2e second-run; do $(MAKE) $$phase || { code=$$?; break; }; done; \
+	@for phase in check 'lab-down KEEP_IMAGES=1' lab second-run e2e molecule; do $(MAKE) $$phase || { code=$$?; break; }; done; \
 	    echo; echo 'Where the time went:'; cat $(PHASES); exit $${code:-0}
 
 test-long: $(READY) ## Every fault, drill and benchmark on the lab that stands

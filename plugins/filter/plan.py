@@ -32,8 +32,7 @@ def addresses(hosts: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> di
 def locations(hosts: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """Give the site and the rack of each host by its name."""
     return {
-        host: {"site": hostvars[host]["legalcloud_site"], "rack": hostvars[host]["legalcloud_rack"]}
-        for host in hosts
+        host: {"site": hostvars[host]["legalcloud_site"], "rack": hostvars[host]["legalcloud_rack"]} for host in hosts
     }
 
 

@@ -20,9 +20,7 @@ def run(argv: Sequence[str], *, text: str | None = None, timeout_seconds: float 
     Raises: LabError with the command and its own words if it fails.
     """
     try:
-        done = subprocess.run(
-            argv, input=text, capture_output=True, text=True, timeout=timeout_seconds, check=False
-        )
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=timeout_seconds, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LabError(f"{argv[0]}: {error}") from error
     if done.returncode != 0:
@@ -39,10 +37,5 @@ def cgroup(machine: str) -> Path:
 def mount_points(below: Path) -> list[Path]:
     """Return what is mounted at or below a folder, the deepest first."""
     prefix = str(below)
-    points = [
-        line.split()[4].replace("\\040", " ")
-        for line in Path("/proc/self/mountinfo").read_text().splitlines()
-    ]
-    return [
-        Path(p) for p in sorted(points, key=len, reverse=True) if p == prefix or p.startswith(prefix + "/")
-    ]
+    points = [line.split()[4].replace("\\040", " ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [Path(p) for p in sorted(points, key=len, reverse=True) if p == prefix or p.startswith(prefix + "/")]

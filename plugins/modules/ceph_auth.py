@@ -33,10 +33,10 @@ keyrings:
   returned: always
 """
 
-from collections.abc import Mapping  # noqa: E402
+from collections.abc import Mapping
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.ceph_cluster import CephError, Cluster  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ceph_cluster import CephError, Cluster
 
 Caps = Mapping[str, str]
 

@@ -40,12 +40,12 @@ sections:
   returned: always
 """
 
-import time  # noqa: E402
-from collections.abc import Mapping, Sequence  # noqa: E402
-from typing import Any  # noqa: E402
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.ceph_cluster import CephError, Cluster  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ceph_cluster import CephError, Cluster
 
 Options = Mapping[tuple[str, str], str]
 MANAGER_SECONDS = 120

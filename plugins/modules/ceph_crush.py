@@ -40,14 +40,14 @@ changes:
   returned: always
 """
 
-import re  # noqa: E402
-import tempfile  # noqa: E402
-from collections.abc import Mapping, Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.ceph_cluster import CephError, Cluster  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ceph_cluster import CephError, Cluster
 
 RULE = re.compile(r"^rule (\S+) \{\n(.*?)^\}\n", re.MULTILINE | re.DOTALL)
 
@@ -82,9 +82,7 @@ def plan_moves(
         wanted |= {place["site"]: ("root", root), rack: ("datacenter", place["site"]), host: ("rack", rack)}
     there = set(names.values())
     moves = [
-        (name, kind, parent)
-        for name, (kind, parent) in wanted.items()
-        if name in there and parents.get(name) != parent
+        (name, kind, parent) for name, (kind, parent) in wanted.items() if name in there and parents.get(name) != parent
     ]
     order = ("root", "datacenter", "rack")
     return sorted(moves, key=lambda move: (order.index(move[1]), move[0]))
@@ -96,6 +94,10 @@ def add_root(text: str, root: str) -> tuple[str, list[str]]:
         return text, []
     bucket = f"root {root} {{\n\talg straw2\n\thash 0\n}}\n"
     return text.replace("\n# rules\n", f"\n{bucket}\n# rules\n"), [f"root {root}"]
+
+
+def replace_rule(text: str, name: str, new: str) -> str:
+    return RULE.sub(lambda found: new if found[1] == name else found[0], text)
 
 
 def edit_rules(text: str, wanted: Mapping[str, Mapping[str, Any]], used: set[int], root: str) -> tuple[str, list[str]]:
@@ -117,11 +119,11 @@ def edit_rules(text: str, wanted: Mapping[str, Mapping[str, Any]], used: set[int
             numbers.add(number)
             text = text.replace("\n# end crush map", "\n" + rule_text(name, number, plain) + "\n# end crush map")
         else:
-            text = RULE.sub(lambda m: rule_text(name, number, plain) if m[1] == name else m[0], text)
+            text = replace_rule(text, name, rule_text(name, number, plain))
         changes.append(f"rule {name}")
     number, _ = there.get("replicated_rule", (None, None))
     if number is not None and number not in used and root != "default":
-        text = RULE.sub(lambda m: "" if m[1] == "replicated_rule" else m[0], text)
+        text = replace_rule(text, "replicated_rule", "")
         changes.append("rule replicated_rule removed")
     return text, changes
 

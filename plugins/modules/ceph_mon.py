@@ -51,13 +51,13 @@ admin_key:
   returned: with state keys
 """
 
-import os  # noqa: E402
-import re  # noqa: E402
-import shutil  # noqa: E402
-import tempfile  # noqa: E402
-from pathlib import Path  # noqa: E402
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
 STORE = Path("/var/lib/ceph/mon")
 ADMIN_KEYRING = Path("/etc/ceph/ceph.client.admin.keyring")

@@ -44,13 +44,13 @@ units:
   returned: always
 """
 
-from collections.abc import Mapping, Sequence  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from typing import Any  # noqa: E402
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.drive_contents import look, volumes  # noqa: E402
-from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.drive_contents import look, volumes
+from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def decide(drives: Mapping[str, Seen | None], fsid: str, overwrite: Sequence[str
             whose = f" of cluster {drive.fsid}" if drive.fsid else ""
             refused.append(
                 f"{serial} ({drive.device}) holds {', '.join(drive.signatures)}{whose}; if that may be lost, name the "
-                f"serial: -e '{{\"ceph_osd_overwrite\": [\"{serial}\"]}}'"
+                f'serial: -e \'{{"ceph_osd_overwrite": ["{serial}"]}}\''
             )
         else:
             prepare.append(serial)

@@ -40,12 +40,12 @@ changes:
   returned: always
 """
 
-from collections.abc import Mapping, Sequence  # noqa: E402
-from concurrent.futures import ThreadPoolExecutor  # noqa: E402
-from typing import Any  # noqa: E402
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.ceph_cluster import CephError, Cluster  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ceph_cluster import CephError, Cluster
 
 Command = dict[str, Any]
 TYPES = {1: "replicated", 3: "erasure"}
@@ -82,8 +82,16 @@ def plan_pool(
     commands: list[Command] = []
     if current is None:
         pg_num = int(wanted["pg_num"])
-        create: Command = {"prefix": "osd pool create", "pool": name, "pg_num": pg_num, "pgp_num": pg_num,
-                           "pool_type": wanted["type"], "rule": wanted["rule"], "yes_i_really_mean_it": True}  # fmt: skip
+        create: Command = {
+            "prefix": "osd pool create",
+            "pool": name,
+            "pg_num": pg_num,
+            "pgp_num": pg_num,
+            "pool_type": wanted["type"],
+            "rule": wanted["rule"],
+        }
+        if name.startswith("."):
+            create["yes_i_really_mean_it"] = True  # Ceph's way to say that a leading dot is its own
         if wanted["type"] == "erasure":
             create["erasure_code_profile"] = wanted["profile"]
         commands.append(create)
@@ -101,13 +109,9 @@ def plan_pool(
         if conflicts:
             return [], conflicts
         if rule != wanted["rule"]:
-            commands.append(
-                {"prefix": "osd pool set", "pool": name, "var": "crush_rule", "val": wanted["rule"]}
-            )
+            commands.append({"prefix": "osd pool set", "pool": name, "var": "crush_rule", "val": wanted["rule"]})
     if wanted["application"] not in current["application_metadata"]:
-        commands.append(
-            {"prefix": "osd pool application enable", "pool": name, "app": wanted["application"]}
-        )
+        commands.append({"prefix": "osd pool application enable", "pool": name, "app": wanted["application"]})
     commands += [
         {"prefix": "osd pool set", "pool": name, "var": option, "val": text(value)}
         for option, value in sorted(wanted.get("options", {}).items())
@@ -153,9 +157,7 @@ def main() -> None:
             for name, wanted in module.params["profiles"].items():
                 if name not in profiles:
                     pairs = [f"{key}={text(value)}" for key, value in wanted.items()]
-                    profile_commands.append(
-                        {"prefix": "osd erasure-code-profile set", "name": name, "profile": pairs}
-                    )
+                    profile_commands.append({"prefix": "osd erasure-code-profile set", "name": name, "profile": pairs})
                 else:
                     found = profile_conflicts(profiles[name], wanted)
                     conflicts += [f"profile {name}: {conflict}" for conflict in found]
@@ -167,7 +169,7 @@ def main() -> None:
                 conflicts += found
             if conflicts:
                 module.fail_json(
-                    msg=f"{'; '.join(conflicts)}. Data lies there as it is; make a new pool under another name and move it."
+                    msg=f"{'; '.join(conflicts)}. Data lies there as it is; make a pool under another name and move it."
                 )
             if not module.check_mode:
                 for command in profile_commands:

@@ -29,14 +29,14 @@ pid:
   returned: when it runs
 """
 
-import os  # noqa: E402
-import shutil  # noqa: E402
-import signal  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.lab_host import LabError, run  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.lab_host import LabError, run
 
 
 def nginx_pid(folder: Path) -> int | None:

@@ -53,14 +53,14 @@ path:
   returned: always
 """
 
-import hashlib  # noqa: E402
-import json  # noqa: E402
-import shutil  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.lab_host import LabError, mount_points, run  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.lab_host import LabError, mount_points, run
 
 BUILD_SECONDS = 1800
 

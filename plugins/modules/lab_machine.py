@@ -50,23 +50,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: What was done, in a word (none, created, started, killed, removed).
+  description: What was done, in a word (none, create, start, plug, kill, remove).
   type: str
   returned: always
 """
 
-import contextlib  # noqa: E402
-import hashlib  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import shutil  # noqa: E402
-import subprocess  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.lab_host import LabError, cgroup, mount_points, run  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.lab_host import LabError, cgroup, mount_points, run
 
 
 def digest(params: dict[str, Any]) -> str:
@@ -75,15 +75,17 @@ def digest(params: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps({key: params[key] for key in keys}, sort_keys=True).encode()).hexdigest()
 
 
-def decide(state: str, *, running: bool, made_from: str | None, wanted: str) -> str:
-    """Choose the action: none, create, start, kill or remove."""
+def decide(state: str, *, running: bool, plugged: bool, made_from: str | None, wanted: str) -> str:
+    """Choose the action: none, create, start, plug, kill or remove."""
     if state == "absent":
         return "remove"
     if state == "killed":
         return "kill" if running else "none"
     if made_from != wanted:
         return "create"
-    return "none" if running else "start"
+    if not running:
+        return "start"
+    return "none" if plugged else "plug"
 
 
 class Machine:
@@ -100,6 +102,15 @@ class Machine:
     def running(self) -> bool:
         events = self.cgroup / "cgroup.events"
         return events.exists() and "populated 1" in events.read_text()
+
+    def links(self) -> list[tuple[str, str]]:
+        """Name of each interface on the host, and the bridge that it belongs to."""
+        return [(f"v{self.name}-{n}", wish["bridge"]) for n, wish in enumerate(self.params["interfaces"])]
+
+    def plugged(self) -> bool:
+        """Say whether the bridges have the interfaces: a run that was killed may not have come so far."""
+        masters = [(Path(f"/sys/class/net/{link}/master"), bridge) for link, bridge in self.links()]
+        return all(master.exists() and master.resolve().name == bridge for master, bridge in masters)
 
     def made_from(self) -> str | None:
         return self.stamp.read_text() if self.stamp.exists() else None
@@ -126,9 +137,7 @@ class Machine:
         for point in mount_points(self.folder):
             run(["umount", "--lazy", str(point)])
         for image in self.folder.glob("drive-*.img"):
-            for line in run(
-                ["losetup", "--noheadings", "--output", "NAME", "--associated", str(image)]
-            ).split():
+            for line in run(["losetup", "--noheadings", "--output", "NAME", "--associated", str(image)]).split():
                 run(["losetup", "--detach", line])
 
     def remove(self) -> bool:
@@ -162,27 +171,30 @@ class Machine:
             image = self.folder / f"drive-{number}.img"
             loop = run(["losetup", "--find", "--show", "--direct-io=on", str(image)]).strip()
             binds.append(f"--bind={loop}:{drive['device']}")
-        links = [(f"v{self.name}-{n}", i) for n, i in enumerate(self.params["interfaces"])]
+        names = [wish["name"] for wish in self.params["interfaces"]]
         argv = [
             "systemd-nspawn", "--boot", f"--directory={self.root}", f"--machine={self.name}", f"--hostname={self.name}",
             "--register=no", "--keep-unit", "--link-journal=no", "--settings=no", "--capability=all",
             "--resolv-conf=off", "--timezone=off", "--console=read-only", "--private-network",
-            *(f"--network-veth-extra={link}:{interface['name']}" for link, interface in links),
+            *(f"--network-veth-extra={link}:{name}" for (link, _), name in zip(self.links(), names, strict=True)),
             *binds,
         ]  # fmt: skip
         # A shell puts itself into the machine's control group and becomes nspawn there, so that one write ends all.
         enter = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
         with (self.folder / "console.log").open("wb") as console:
             subprocess.Popen(
-                ["/bin/sh", "-c", enter, str(self.cgroup), *argv],  # noqa: S607 -- nspawn is found by PATH
+                ["/bin/sh", "-c", enter, str(self.cgroup), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 start_new_session=True,
             )
-        for link, interface in links:
-            self._plug(link, interface["bridge"])
+        self.plug()
+
+    def plug(self) -> None:
+        for link, bridge in self.links():
+            self._plug(link, bridge)
 
     def _plug(self, link: str, bridge: str) -> None:
         deadline = time.monotonic() + 20
@@ -211,6 +223,7 @@ def main() -> None:
     action = decide(
         module.params["state"],
         running=machine.running(),
+        plugged=machine.plugged(),
         made_from=machine.made_from(),
         wanted=digest(module.params),
     )
@@ -228,6 +241,8 @@ def main() -> None:
             machine.start()
         elif action == "start":
             machine.start()
+        elif action == "plug":
+            machine.plug()
     except (LabError, OSError) as error:
         module.fail_json(msg=f"machine {machine.name}: {error}")
     module.exit_json(changed=changed, action=action)

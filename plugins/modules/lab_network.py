@@ -41,14 +41,14 @@ commands:
   returned: always
 """
 
-import hashlib  # noqa: E402
-import json  # noqa: E402
-import re  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from typing import Any  # noqa: E402
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.lab_host import LabError, run  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.lab_host import LabError, run
 
 
 def plan(  # noqa: PLR0913 -- the wish has six parts
@@ -75,11 +75,12 @@ def plan(  # noqa: PLR0913 -- the wish has six parts
     addresses = [f"{a['local']}/{a['prefixlen']}" for a in there.get(edge, {}).get("addr_info", ())]
     if address not in addresses:
         steps.append(["address", "add", address, "dev", edge])
-    for network in networks:
-        if not any(
-            r["dst"] == network and r.get("gateway") == router and r.get("dev") == edge for r in routes
-        ):
-            steps.append(["route", "replace", network, "via", router, "dev", edge])
+    routed = {(route["dst"], route.get("gateway"), route.get("dev")) for route in routes}
+    steps += [
+        ["route", "replace", network, "via", router, "dev", edge]
+        for network in networks
+        if (network, router, edge) not in routed
+    ]
     return steps
 
 
@@ -96,7 +97,8 @@ def loaded_digest() -> str | None:
 
 def script(ruleset: str, digest: str) -> str:
     """Replace the whole table in one transaction."""
-    return f'table inet {TABLE} {{}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\ncomment "{digest}"\n{ruleset}\n}}\n'
+    body = f'comment "{digest}"\n{ruleset}\n'
+    return f"table inet {TABLE} {{}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{body}}}\n"
 
 
 def main() -> None:

@@ -36,12 +36,12 @@ changes:
   returned: always
 """
 
-import copy  # noqa: E402
-import json  # noqa: E402
-from collections.abc import Mapping, Sequence  # noqa: E402
-from typing import Any  # noqa: E402
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
 ENOENT = 2
 
@@ -141,7 +141,17 @@ def main() -> None:
     if changes or not committed(admin, name):
         changes.append("period committed")
         if not module.check_mode:
-            admin.do("period", "update", "--commit", "--rgw-realm", name, "--rgw-zonegroup", name, "--rgw-zone", name)
+            admin.do(
+                "period",
+                "update",
+                "--commit",
+                "--rgw-realm",
+                name,
+                "--rgw-zonegroup",
+                name,
+                "--rgw-zone",
+                name,
+            )
     module.exit_json(changed=bool(changes), changes=changes, diff={"before": "", "after": "\n".join([*changes, ""])})
 
 

@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 FORBIDDEN = 403
+NOT_OFFERED = {"replicate": 405, "serve a website": 405, "delete the website": 405}
+"""What our gateways offer to nobody, and so answer before they look at permissions."""
 ALL_USERS = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
-ALIEN_TOPIC = "arn:aws:sns:hk::alien"
+ROLE, TOPIC = "e2e-role", "e2e-topic"
+"""Made by the operator in the firm's account, so that a refusal is not for want of them."""
 ANYBODY_MAY = {"Effect": "Allow", "Principal": "*", "Action": "s3:*"}
 LOCK = {"ObjectLockEnabled": "Enabled"}
 TRUST = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -35,6 +38,8 @@ class Attack:
     """An object in both."""
     version: str
     """Of that object in the locked bucket."""
+    topic: str
+    """ARN of TOPIC."""
     rival: str
     """A bucket of another firm, with the same object in it."""
 
@@ -106,7 +111,7 @@ BUCKETS: dict[str, Attempt] = {
     "send notifications": lambda a: a.s3.put_bucket_notification_configuration(
         Bucket=a.plain,
         NotificationConfiguration={
-            "TopicConfigurations": [{"Id": "x", "TopicArn": ALIEN_TOPIC, "Events": ["s3:ObjectCreated:*"]}]
+            "TopicConfigurations": [{"Id": "x", "TopicArn": a.topic, "Events": ["s3:ObjectCreated:*"]}]
         },
     ),
     "read notifications": lambda a: a.s3.get_bucket_notification_configuration(Bucket=a.plain),
@@ -152,7 +157,28 @@ BUCKETS: dict[str, Attempt] = {
     ),
 }
 
+
+def brief() -> dict[str, Any]:
+    """Return a retention shorter than any default."""
+    return {
+        "ObjectLockMode": "GOVERNANCE",
+        "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(seconds=5),
+    }
+
+
 OBJECTS: dict[str, Attempt] = {
+    "put an object with a retention of 5 s": lambda a: a.s3.put_object(
+        Bucket=a.locked, Key="x", Body=b"", **brief()
+    ),
+    "copy an object with a retention of 5 s": lambda a: a.s3.copy_object(
+        Bucket=a.locked, Key="x", CopySource={"Bucket": a.plain, "Key": a.key}, **brief()
+    ),
+    "upload parts with a retention of 5 s": lambda a: a.s3.create_multipart_upload(
+        Bucket=a.locked, Key="x", **brief()
+    ),
+    "put an object with a legal hold": lambda a: a.s3.put_object(
+        Bucket=a.locked, Key="x", Body=b"", ObjectLockLegalHoldStatus="ON"
+    ),
     "delete a locked version": lambda a: a.s3.delete_object(Bucket=a.locked, Key=a.key, VersionId=a.version),
     "delete a locked version by bypass": lambda a: a.s3.delete_object(
         Bucket=a.locked, Key=a.key, VersionId=a.version, BypassGovernanceRetention=True
@@ -223,8 +249,16 @@ IDENTITY: dict[str, Attempt] = {
     "rename itself": lambda a: a.iam.update_user(UserName=a.firm, NewUserName="mole"),
     "delete itself": lambda a: a.iam.delete_user(UserName=a.firm),
     "make itself a second key": lambda a: a.iam.create_access_key(UserName=a.firm),
-    "make a key for the root": lambda a: a.iam.create_access_key(UserName="operator"),
-    "list the root's keys": lambda a: a.iam.list_access_keys(UserName="operator"),
+    "make a key for whom the gateway takes it to be": lambda a: a.iam.create_access_key(),
+    "list its keys": lambda a: a.iam.list_access_keys(UserName=a.firm),
+    "delete a role": lambda a: a.iam.delete_role(RoleName=ROLE),
+    "change a role's trust": lambda a: a.iam.update_assume_role_policy(
+        RoleName=ROLE, PolicyDocument=policy(TRUST)
+    ),
+    "give a role a policy": lambda a: a.iam.put_role_policy(
+        RoleName=ROLE, PolicyName="more", PolicyDocument=policy(allow("s3:*"))
+    ),
+    "read a topic": lambda a: a.sns.get_topic_attributes(TopicArn=a.topic),
     "widen its policy": lambda a: a.iam.put_user_policy(
         UserName=a.firm, PolicyName="data-plane", PolicyDocument=policy(allow("s3:*"))
     ),
@@ -243,11 +277,11 @@ IDENTITY: dict[str, Attempt] = {
         Url="https://mole.example", ThumbprintList=["0" * 40]
     ),
     "assume a role": lambda a: a.sts.assume_role(
-        RoleArn=f"arn:aws:iam::{a.account}:role/mole", RoleSessionName="mole"
+        RoleArn=f"arn:aws:iam::{a.account}:role/{ROLE}", RoleSessionName="mole"
     ),
     "create a topic": lambda a: a.sns.create_topic(Name="mole"),
     "list topics": lambda a: a.sns.list_topics(),
-    "delete a topic": lambda a: a.sns.delete_topic(TopicArn=f"arn:aws:sns:hk:{a.account}:mole"),
+    "delete a topic": lambda a: a.sns.delete_topic(TopicArn=a.topic),
 }
 
 ATTEMPTS = {**BUCKETS, **OBJECTS, **RIVAL, **IDENTITY}

@@ -24,7 +24,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.e2e.tenant_attempts import ALL_USERS, ATTEMPTS, FORBIDDEN, Attack, Attempt
+from tests.e2e.tenant_attempts import ALL_USERS, ATTEMPTS, FORBIDDEN, NOT_OFFERED, ROLE, TOPIC, Attack, policy
 
 from legalcloud.inventory import load
 from legalcloud.reveal import open_revealed
@@ -96,9 +96,7 @@ def client(endpoint_url: str, ca_file: Path) -> Clients:
 
 
 @pytest.fixture(scope="module")
-def rival(
-    inventory_folder: Path, tmp_path_factory: pytest.TempPathFactory, client: Clients
-) -> Iterator[boto3.Session]:
+def rival(inventory_folder: Path, tmp_path_factory: pytest.TempPathFactory, client: Clients) -> Iterator[boto3.Session]:
     """Onboard a second firm with a file of its own, and take it away again."""
     folder, revealed = tmp_path_factory.mktemp("rival"), tmp_path_factory.mktemp("revealed")
     identity = pyrage.x25519.Identity.generate()
@@ -138,6 +136,7 @@ def attack(
         sns=client(session, "sns"),
         firm=FIRM,
         account=operator.account,
+        topic=operator.topic,
         locked=LOCKED,
         plain=PLAIN,
         key=KEY,
@@ -169,6 +168,8 @@ class Operator:
 
     def __init__(self, session: boto3.Session, account: str, client: Clients) -> None:
         self.account = account
+        self.topic = ""
+        self.last: dict[str, Any] = {}
         self.s3, self.iam, self.sns = (client(session, name) for name in ("s3", "iam", "sns"))
 
     def everything(self, version: str) -> dict[str, Any]:
@@ -187,7 +188,9 @@ class Operator:
         seen["policy"] = ask(self.iam.get_user_policy, **user, PolicyName="data-plane")
         for name in ("list_user_policies", "list_attached_user_policies", "list_access_keys"):
             seen[name] = ask(getattr(self.iam, name), **user)
-        seen["root keys"] = ask(self.iam.list_access_keys, UserName="operator")
+        seen["role"] = ask(self.iam.get_role, RoleName=ROLE)
+        seen["role policies"] = ask(self.iam.list_role_policies, RoleName=ROLE)
+        seen["root keys"] = ask(self.iam.list_access_keys)
         return seen
 
 
@@ -200,25 +203,35 @@ def ask(call: Callable[..., dict[str, Any]], **arguments: str) -> Any:  # noqa: 
 
 
 @pytest.fixture(scope="module")
-def operator(inventory_folder: Path, client: Clients) -> Operator:
+def operator(inventory_folder: Path, client: Clients) -> Iterator[Operator]:
     account = admin(inventory_folder, "account", "get", "--account-name", FIRM)["id"]
-    return Operator(root_session(inventory_folder, FIRM), account, client)
+    root = Operator(root_session(inventory_folder, FIRM), account, client)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:user/nobody"},
+        "Action": "sts:AssumeRole",
+    }
+    with suppress(root.iam.exceptions.EntityAlreadyExistsException):
+        root.iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=policy(trust))
+    root.topic = root.sns.create_topic(Name=TOPIC)["TopicArn"]
+    yield root
+    root.sns.delete_topic(TopicArn=root.topic)
+    root.iam.delete_role(RoleName=ROLE)
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS.keys())
+@pytest.mark.parametrize("name", ATTEMPTS)
 def test_an_attempt_is_forbidden_and_changes_nothing(
-    attempt: Attempt, attack: Attack, operator: Operator, rival: boto3.Session, client: Clients
+    name: str, attack: Attack, operator: Operator, rival: boto3.Session, client: Clients
 ) -> None:
-    before = operator.everything(attack.version)
+    before = operator.last or operator.everything(attack.version)
 
     with pytest.raises(ClientError) as refusal:
-        attempt(attack)
+        ATTEMPTS[name](attack)
 
-    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == FORBIDDEN
-    assert operator.everything(attack.version) == before
-    assert [item["Key"] for item in client(rival, "s3").list_objects_v2(Bucket=RIVAL_BUCKET)["Contents"]] == [
-        KEY
-    ]
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == NOT_OFFERED.get(name, FORBIDDEN)
+    operator.last = operator.everything(attack.version)
+    assert operator.last == before
+    assert [item["Key"] for item in client(rival, "s3").list_objects_v2(Bucket=RIVAL_BUCKET)["Contents"]] == [KEY]
 
 
 def test_a_firm_uses_its_own_buckets(attack: Attack) -> None:
@@ -245,10 +258,8 @@ def test_a_firm_uses_its_own_buckets(attack: Attack) -> None:
     assert {item["Key"] for item in s3.list_objects_v2(Bucket=PLAIN)["Contents"]} == {KEY}
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"ACL": "public-read"}, {"GrantRead": ALL_USERS}], ids=["canned", "grant"]
-)
-def test_an_acl_that_slips_in_opens_nothing(
+@pytest.mark.parametrize("arguments", [{"ACL": "public-read"}, {"GrantRead": ALL_USERS}], ids=["canned", "grant"])
+def test_an_acl_that_slips_in_opens_nothing(  # noqa: PLR0913, PLR0917 -- fixtures
     attack: Attack,
     rival: boto3.Session,
     client: Clients,
@@ -256,7 +267,7 @@ def test_an_acl_that_slips_in_opens_nothing(
     ca_file: Path,
     arguments: dict[str, str],
 ) -> None:
-    """The gateway shows policies no ACL of a copy or a multipart upload; the public access block must hold."""
+    """Policies see no ACL of a copy or a multipart upload; the public access block must hold."""
     nobody = boto3.client(
         "s3",
         endpoint_url=endpoint_url,
@@ -315,9 +326,9 @@ def test_a_run_that_was_killed_before_the_key_was_revealed_leaves_no_key(
     output = apply(inventory_folder, "--diff")
 
     assert f"key {stray}: remove" in output
-    assert [
-        key["AccessKeyId"] for key in operator.iam.list_access_keys(UserName=FIRM)["AccessKeyMetadata"]
-    ] == [known["AccessKeyId"]]
+    assert [key["AccessKeyId"] for key in operator.iam.list_access_keys(UserName=FIRM)["AccessKeyMetadata"]] == [
+        known["AccessKeyId"]
+    ]
 
 
 def test_a_wrong_file_is_refused_by_name_before_anything_is_touched(
@@ -342,3 +353,46 @@ def test_a_wrong_file_is_refused_by_name_before_anything_is_touched(
     assert f"{path}: buckets[0].encryption" in done.stdout
     assert "Nothing was touched" in done.stdout
     assert operator.everything(attack.version) == before
+
+
+def test_a_rotated_key_replaces_the_old_one(
+    rival: boto3.Session, client: Clients, inventory_folder: Path, tmp_path: Path
+) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    folder, revealed = tmp_path / "rival", tmp_path / "revealed"
+    shutil.copytree(inventory_folder, folder)
+    (folder / "tenants" / f"{RIVAL}.yml").write_text(RIVAL_FILE.format(recipient=identity.to_public()))
+
+    output = apply(folder, "-e", f"tenants_reveal_dir={revealed}", "-e", f"tenants_rotate={RIVAL}", "-vvv", "--diff")
+
+    (path,) = revealed.iterdir()
+    key = open_revealed(path, identity=str(identity))
+    fresh = boto3.Session(str(key["access_key_id"]), str(key["secret_access_key"]), region_name="default")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert str(key["secret_access_key"]) not in output
+    assert client(fresh, "s3").get_object(Bucket=RIVAL_BUCKET, Key=KEY)["Body"].read() == BODY
+    with pytest.raises(ClientError) as refusal:
+        client(rival, "s3").list_buckets()
+    assert refusal.value.response["Error"]["Code"] == "InvalidAccessKeyId"
+
+
+def test_a_bucket_that_leaves_the_file_keeps_its_data_and_loses_the_firm(
+    inventory_folder: Path, tmp_path: Path, attack: Attack, operator: Operator
+) -> None:
+    folder = tmp_path / "shorter"
+    shutil.copytree(inventory_folder, folder)
+    path = folder / "tenants" / f"{FIRM}.yml"
+    text, scratch = path.read_text(), f"  - name: {PLAIN}\n"
+    path.write_text(re.sub(rf"{re.escape(scratch)}(    .*\n)+", "", text))
+
+    output = apply(folder)
+    with pytest.raises(ClientError) as refusal:
+        attack.s3.get_object(Bucket=PLAIN, Key=KEY)
+    kept = operator.s3.get_object(Bucket=PLAIN, Key=KEY)["Body"].read()
+    apply(inventory_folder)
+
+    assert scratch in text
+    assert f"bucket {PLAIN} of {FIRM} is in no tenant file" in output
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == FORBIDDEN
+    assert kept == BODY
+    assert attack.s3.get_object(Bucket=PLAIN, Key=KEY)["Body"].read() == BODY

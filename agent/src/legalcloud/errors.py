@@ -1,13 +1,13 @@
 """Every error that this package raises on purpose, as one tree.
 
-    LegalcloudError
-    ├── InputError            what a person wrote is wrong            exit 2
-    │   └── InventoryError    ... in the inventory: file, key, remedy
-    ├── SourceError           a source of facts gave no answer        exit 3
-    │   ├── ParseError        ... or one we cannot read
-    │   ├── SourceTimeoutError
-    │   └── CommandError
-    └── NotAuthenticError     a signature does not hold               exit 4
+LegalcloudError
+├── InputError            what a person wrote is wrong            exit 2
+│   └── InventoryError    ... in the inventory: file, key, remedy
+├── SourceError           a source of facts gave no answer        exit 3
+│   ├── ParseError        ... or one we cannot read
+│   ├── SourceTimeoutError
+│   └── CommandError
+└── NotAuthenticError     a signature does not hold               exit 4
 """
 
 from __future__ import annotations

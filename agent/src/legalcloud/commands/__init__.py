@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Protocol
 
 from legalcloud.commands import (
+    health,
     plan,
     preflight,
     register,
@@ -23,7 +24,8 @@ class Command(Protocol):
 
 ALL: tuple[Command, ...] = (
     plan,
-    preflight,
     register,
+    preflight,
+    health,
 )
 """In the order of --help."""
