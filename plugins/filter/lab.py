@@ -11,13 +11,14 @@ DRIVE_LETTERS = "bcdefghijklmnopqrstuvwxyz"
 
 
 def lab_machines(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Describe each node of the inventory as a machine: name, address, site, serials."""
+    """Describe each node of the inventory as a machine: name, address, site, serials, and whether it is bare."""
     return [
         {
             "name": host,
             "address": hostvars[host]["ansible_host"],
             "site": hostvars[host]["legalcloud_site"],
             "serials": [drive["serial"] for drive in hostvars[host]["legalcloud_drives"]],
+            "bare": hostvars[host].get("lab_bare", False),
         }
         for host in hosts
     ]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ALGORITHMS = {"sse-s3": "AES256", "sse-kms": "aws:kms"}
-BLOCK = dict.fromkeys(
-    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-)
+BLOCK = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 LOCK_ABSENT, BLOCK_ABSENT = "ObjectLockConfigurationNotFoundError", "NoSuchPublicAccessBlockConfiguration"
 CRYPT_ABSENT, TAGS_ABSENT = "ServerSideEncryptionConfigurationNotFoundError", "NoSuchTagSet"
 POLICY_ABSENT = "NoSuchBucketPolicy"
@@ -71,9 +69,7 @@ def look(s3: Any, name: str, absent: Callable[[Exception], str]) -> BucketState:
     return BucketState(
         versioning=s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled",
         locked=lock.get("ObjectLockEnabled") == "Enabled",
-        retention=(default["Mode"], default.get("Days") or default.get("Years", 0) * 365)
-        if default
-        else None,
+        retention=(default["Mode"], default.get("Days") or default.get("Years", 0) * 365) if default else None,
         encryption=rules[0] if rules else None,
         tags=tuple(sorted((tag["Key"], tag["Value"]) for tag in tags)),
         closed=block == BLOCK,

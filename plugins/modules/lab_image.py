@@ -74,10 +74,10 @@ def image_path(params: dict[str, Any]) -> Path:
 
 def build(params: dict[str, Any], path: Path) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
-    for point in mount_points(unfinished):
-        run(["umount", "--lazy", str(point)])
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
+    for remains in path.parent.glob(f"{params['name']}-*.unfinished"):
+        for point in mount_points(remains):
+            run(["umount", "--lazy", str(point)])
+        shutil.rmtree(remains)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = [] if params["check_valid_until"] else ['--aptopt=Acquire::Check-Valid-Until "false"']
     packages = ",".join(params["packages"])

@@ -143,7 +143,8 @@ class Machine:
     def remove(self) -> bool:
         existed = self.folder.exists() or self.running()
         self.clear()
-        shutil.rmtree(self.folder, ignore_errors=False) if self.folder.exists() else None
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
         return existed
 
     def create(self) -> None:
@@ -193,16 +194,13 @@ class Machine:
         self.plug()
 
     def plug(self) -> None:
-        for link, bridge in self.links():
-            self._plug(link, bridge)
-
-    def _plug(self, link: str, bridge: str) -> None:
         deadline = time.monotonic() + 20
-        while not Path(f"/sys/class/net/{link}").exists():
-            if time.monotonic() > deadline:
-                raise LabError(f"{self.name}: no interface {link} after 20 s; see {self.folder}/console.log")
-            time.sleep(0.02)
-        run(["ip", "link", "set", link, "master", bridge, "up"])
+        for link, bridge in self.links():
+            while not Path(f"/sys/class/net/{link}").exists():
+                if time.monotonic() > deadline:
+                    raise LabError(f"{self.name}: no interface {link} after 20 s; see {self.folder}/console.log")
+                time.sleep(0.02)
+            run(["ip", "link", "set", link, "master", bridge, "up"])
 
 
 def main() -> None:

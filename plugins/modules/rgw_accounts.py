@@ -85,9 +85,7 @@ def admin(words: list[str], absent: int | None = None) -> Any:  # noqa: ANN401 -
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise AdminError(
-            f"{shown} gave no answer in {TIMEOUT_SECONDS} s. Look at `ceph health detail`."
-        ) from None
+        raise AdminError(f"{shown} gave no answer in {TIMEOUT_SECONDS} s. Look at `ceph health detail`.") from None
     if absent is not None and done.returncode == absent:
         return None
     if done.returncode != 0:

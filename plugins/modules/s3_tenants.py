@@ -167,9 +167,7 @@ class Firm:
         if self.policy_differs or made:
             key = made[0] if made else str(self.keys.keep)
             document = tenant_policy(tuple(self.buckets), key)
-            self.iam.put_user_policy(
-                UserName=self.id, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(document)
-            )
+            self.iam.put_user_policy(UserName=self.id, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(document))
         for key in self.keys.remove:
             self.iam.delete_access_key(UserName=self.id, AccessKeyId=key)
             self._file(key).unlink(missing_ok=True)
@@ -217,7 +215,9 @@ def main() -> None:
         steps = [step for firm in firms for step in firm.steps]
         for firm in [] if module.check_mode else firms:
             revealed += firm.act()
-    except (ClientError, BotoCoreError, OSError, rgw_bucket.BucketConflictError) as error:
+    except rgw_bucket.BucketConflictError as error:
+        module.fail_json(msg=f"tenants/{firm.id if firm else '-'}.yml: {error} No bucket was touched.")
+    except (ClientError, BotoCoreError, OSError) as error:
         module.fail_json(msg=f"tenant {firm.id if firm else '-'}: {error}", revealed=revealed)
     for firm in firms:
         for name in firm.unmanaged:

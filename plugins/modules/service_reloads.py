@@ -59,9 +59,7 @@ def systemctl(module: AnsibleModule, *arguments: str) -> str:
     code, out, err = module.run_command(["systemctl", *arguments], environ_update={"LC_ALL": "C"})
     if code:
         unit = arguments[-1]
-        module.fail_json(
-            msg=f"systemctl {' '.join(arguments)} failed: {err.strip()} Look at journalctl --unit={unit}."
-        )
+        module.fail_json(msg=f"systemctl {' '.join(arguments)} failed: {err.strip()} Look at journalctl --unit={unit}.")
     return str(out)
 
 
@@ -90,9 +88,7 @@ def main() -> None:
         boot_time=time.time() - time.monotonic(),
     )
     outdated = [
-        entry["name"]
-        for entry in entries
-        if is_outdated(seen[entry["name"]], written_at=written_at(module, entry))
+        entry["name"] for entry in entries if is_outdated(seen[entry["name"]], written_at=written_at(module, entry))
     ]
     if not module.check_mode:
         for name in outdated:

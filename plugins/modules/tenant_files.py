@@ -119,9 +119,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         tenants=[as_wanted(firm) for firm in firms],
-        accounts=[
-            {"name": firm.id, "bytes": firm.quota.bytes, "objects": firm.quota.objects} for firm in firms
-        ],
+        accounts=[{"name": firm.id, "bytes": firm.quota.bytes, "objects": firm.quota.objects} for firm in firms],
     )
 
 

@@ -19,9 +19,7 @@ def identity() -> pyrage.x25519.Identity:
     return pyrage.x25519.Identity.generate()
 
 
-def test_the_holder_of_the_identity_reads_what_was_written(
-    tmp_path: Path, identity: pyrage.x25519.Identity
-) -> None:
+def test_the_holder_of_the_identity_reads_what_was_written(tmp_path: Path, identity: pyrage.x25519.Identity) -> None:
     path = tmp_path / "firm.age"
 
     reveal(path, recipient=str(identity.to_public()), document={"name": "甲律師事務所", "secret": SECRET})
@@ -29,9 +27,7 @@ def test_the_holder_of_the_identity_reads_what_was_written(
     assert open_revealed(path, identity=f"{identity}\n") == {"name": "甲律師事務所", "secret": SECRET}
 
 
-def test_the_file_is_for_its_owner_alone_and_hides_the_secret(
-    tmp_path: Path, identity: pyrage.x25519.Identity
-) -> None:
+def test_the_file_is_for_its_owner_alone_and_hides_the_secret(tmp_path: Path, identity: pyrage.x25519.Identity) -> None:
     path = tmp_path / "revealed" / "firm.age"
     before = os.umask(0)
     try:

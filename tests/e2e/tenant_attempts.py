@@ -61,14 +61,10 @@ def tomorrow() -> datetime:
 
 BUCKETS: dict[str, Attempt] = {
     "create a bucket": lambda a: a.s3.create_bucket(Bucket=f"{a.firm}-more"),
-    "create a bucket with lock": lambda a: a.s3.create_bucket(
-        Bucket=f"{a.firm}-more", ObjectLockEnabledForBucket=True
-    ),
+    "create a bucket with lock": lambda a: a.s3.create_bucket(Bucket=f"{a.firm}-more", ObjectLockEnabledForBucket=True),
     "create its own bucket again as public": lambda a: a.s3.create_bucket(Bucket=a.plain, ACL="public-read"),
     "delete a bucket": lambda a: a.s3.delete_bucket(Bucket=a.plain),
-    "delete a bucket by way of an unknown subresource": lambda a: a.s3.delete_bucket_ownership_controls(
-        Bucket=a.plain
-    ),
+    "delete a bucket by way of an unknown subresource": lambda a: a.s3.delete_bucket_ownership_controls(Bucket=a.plain),
     "delete the encryption": lambda a: a.s3.delete_bucket_encryption(Bucket=a.plain),
     "change the encryption": lambda a: a.s3.put_bucket_encryption(
         Bucket=a.plain,
@@ -82,9 +78,7 @@ BUCKETS: dict[str, Attempt] = {
     "read the bucket policy": lambda a: a.s3.get_bucket_policy(Bucket=a.plain),
     "delete the bucket policy": lambda a: a.s3.delete_bucket_policy(Bucket=a.plain),
     "open the bucket's ACL": lambda a: a.s3.put_bucket_acl(Bucket=a.plain, ACL="public-read-write"),
-    "grant to everybody in the bucket's ACL": lambda a: a.s3.put_bucket_acl(
-        Bucket=a.plain, GrantRead=ALL_USERS
-    ),
+    "grant to everybody in the bucket's ACL": lambda a: a.s3.put_bucket_acl(Bucket=a.plain, GrantRead=ALL_USERS),
     "read the bucket's ACL": lambda a: a.s3.get_bucket_acl(Bucket=a.plain),
     "suspend versioning": lambda a: a.s3.put_bucket_versioning(
         Bucket=a.locked, VersioningConfiguration={"Status": "Suspended"}
@@ -167,15 +161,11 @@ def brief() -> dict[str, Any]:
 
 
 OBJECTS: dict[str, Attempt] = {
-    "put an object with a retention of 5 s": lambda a: a.s3.put_object(
-        Bucket=a.locked, Key="x", Body=b"", **brief()
-    ),
+    "put an object with a retention of 5 s": lambda a: a.s3.put_object(Bucket=a.locked, Key="x", Body=b"", **brief()),
     "copy an object with a retention of 5 s": lambda a: a.s3.copy_object(
         Bucket=a.locked, Key="x", CopySource={"Bucket": a.plain, "Key": a.key}, **brief()
     ),
-    "upload parts with a retention of 5 s": lambda a: a.s3.create_multipart_upload(
-        Bucket=a.locked, Key="x", **brief()
-    ),
+    "upload parts with a retention of 5 s": lambda a: a.s3.create_multipart_upload(Bucket=a.locked, Key="x", **brief()),
     "put an object with a legal hold": lambda a: a.s3.put_object(
         Bucket=a.locked, Key="x", Body=b"", ObjectLockLegalHoldStatus="ON"
     ),
@@ -231,9 +221,7 @@ RIVAL: dict[str, Attempt] = {
         Bucket=a.rival, Key="x", CopySource={"Bucket": a.plain, "Key": a.key}
     ),
     "write into another firm's bucket": lambda a: a.s3.put_object(Bucket=a.rival, Key="x", Body=b""),
-    "begin an upload to another firm's bucket": lambda a: a.s3.create_multipart_upload(
-        Bucket=a.rival, Key="x"
-    ),
+    "begin an upload to another firm's bucket": lambda a: a.s3.create_multipart_upload(Bucket=a.rival, Key="x"),
     "delete another firm's object": lambda a: a.s3.delete_object(Bucket=a.rival, Key=a.key),
     "read where another firm's bucket is": lambda a: a.s3.get_bucket_location(Bucket=a.rival),
     "create a bucket of another firm's name": lambda a: a.s3.create_bucket(Bucket=a.rival),
@@ -252,9 +240,7 @@ IDENTITY: dict[str, Attempt] = {
     "make a key for whom the gateway takes it to be": lambda a: a.iam.create_access_key(),
     "list its keys": lambda a: a.iam.list_access_keys(UserName=a.firm),
     "delete a role": lambda a: a.iam.delete_role(RoleName=ROLE),
-    "change a role's trust": lambda a: a.iam.update_assume_role_policy(
-        RoleName=ROLE, PolicyDocument=policy(TRUST)
-    ),
+    "change a role's trust": lambda a: a.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=policy(TRUST)),
     "give a role a policy": lambda a: a.iam.put_role_policy(
         RoleName=ROLE, PolicyName="more", PolicyDocument=policy(allow("s3:*"))
     ),

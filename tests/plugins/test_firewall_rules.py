@@ -53,7 +53,7 @@ def test_icmp_has_another_number_in_each_ip_version() -> None:
         ({"proto": "any", "ports": None, "peers": ["@any"]}, "would switch the firewall off"),
         ({"peers": []}, "peers is empty"),
         ({"peers": ["@all"]}, "@all is not one of @nodes, @controllers, @any"),
-        ({"peers": ["deb.debian.org"]}, "host names are not resolved here"),
+        ({"peers": ["mirror.example"]}, "host names are not resolved here"),
         ({"peers": ["10.0.0.1/8"]}, "'10.0.0.1/8' is not a network"),
         ({"name": 'x" drop'}, "has no name of the form"),
         ({"port": 1}, "unknown keys port"),

@@ -87,9 +87,7 @@ def issue(folder: Path, name: str) -> tuple[Path, Path]:
     chain, secret = folder / f"{name}.crt", folder / f"{name}.key"
     chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return chain, secret
 
@@ -155,9 +153,7 @@ def test_an_empty_answer_does_not_serve(server: Server) -> None:
 
 
 def test_a_certificate_for_another_name_does_not_serve(server: Server) -> None:
-    assert "not valid for 'other.example'" in ask(
-        "127.0.0.1", settings(server.authority, server.port, "other.example")
-    )
+    assert "not valid for 'other.example'" in ask("127.0.0.1", settings(server.authority, server.port, "other.example"))
 
 
 def test_a_certificate_of_another_authority_does_not_serve(server: Server, tmp_path: Path) -> None:

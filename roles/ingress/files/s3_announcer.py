@@ -75,9 +75,7 @@ def ask(address: str, settings: Settings) -> str:
             socket.create_connection((address, settings.port), timeout=settings.timeout_seconds) as plain,
             context.wrap_socket(plain, server_hostname=settings.name) as channel,
         ):
-            channel.sendall(
-                f"GET {PATH} HTTP/1.1\r\nHost: {settings.name}\r\nConnection: close\r\n\r\n".encode()
-            )
+            channel.sendall(f"GET {PATH} HTTP/1.1\r\nHost: {settings.name}\r\nConnection: close\r\n\r\n".encode())
             status = channel.recv(4096).split(b"\r\n", 1)[0].split()
     except OSError as error:  # refused, timed out, not trusted
         return f"{address}: {error}"
