@@ -95,7 +95,7 @@ fmt: $(READY) ## Let the formatters have their way
 
 ##### The lab, and judgement on it #####
 
-lab: $(READY) ## Six machines in three sites, a store on them, a tenant, an encrypted object; a rerun changes nothing
+lab: $(READY) ## Six machines in three sites, a store on them, a tenant, an object; a rerun changes nothing
 	@$(TIMED) lab-machines ansible-playbook playbooks/lab.yml
 	@$(TIMED) lab-site ansible-playbook playbooks/site.yml
 	@$(TIMED) lab-tenants ansible-playbook playbooks/tenants.yml

@@ -37,8 +37,8 @@ def locations(hosts: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> di
 
 
 def peers(hosts: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Give name and address of each host."""
-    return [{"name": host, "address": hostvars[host]["ansible_host"]} for host in hosts]
+    """Give name and address of each host, in the order of names: Ansible's sets have none."""
+    return [{"name": host, "address": hostvars[host]["ansible_host"]} for host in sorted(hosts)]
 
 
 class FilterModule:

@@ -10,8 +10,11 @@ import json
 import os
 import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+BEGUN = "var/lib/legalcloud/begun-osds"
 LABEL_BYTES = 4096
 _MAGIC = b"bluestore block device\n"
 _META_START = len(_MAGIC) + 37 + 6 + 16 + 8 + 8
@@ -39,6 +42,14 @@ def look(device: str, run: Callable[[Sequence[str]], str]) -> dict[str, Any]:
         "signatures": sorted({found["type"] for found in signatures["signatures"]}),
         "bluestore": bluestore_label(head),
     }
+
+
+def begun(serial: str, root: Path = Path("/")) -> Path:
+    """Return the mark that stands on this node while an OSD is being made on an empty drive, and no longer.
+
+    A drive with the mark holds half an OSD that never served anything: the run that made it was interrupted.
+    """
+    return root / BEGUN / quote(serial, safe="")
 
 
 def bluestore_label(head: bytes) -> dict[str, str | None] | None:

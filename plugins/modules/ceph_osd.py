@@ -9,6 +9,7 @@ short_description: Make an OSD on each registered drive of a node
 description:
   - Finds each drive by its serial. A drive that holds an OSD of this cluster is left as it is; an empty one becomes an
     OSD; one with anything else on it is refused, unless the operator names its serial in I(overwrite).
+  - An OSD that an interrupted run left half made is made anew; a mark on the node says which.
 options:
   fsid: {description: Identity of the cluster., type: str, required: true}
   serials: {description: Serials of the drives., type: list, elements: str, required: true}
@@ -44,12 +45,13 @@ units:
   returned: always
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.drive_contents import look, volumes
+from ansible.module_utils.drive_contents import begun, look, volumes
 from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources
 
 
@@ -77,12 +79,22 @@ def seen(contents: Mapping[str, Any], lvm: Sequence[Mapping[str, str | None]]) -
     )
 
 
-def decide(drives: Mapping[str, Seen | None], fsid: str, overwrite: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the serials to prepare and, in words, the drives that forbid to go on."""
+CEPH_SIGNATURES = {"bluestore", "ceph_bluestore", "LVM2_member"}
+
+
+def decide(
+    drives: Mapping[str, Seen | None], fsid: str, overwrite: Collection[str], unfinished: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Return the serials to prepare and, in words, the drives that forbid to go on.
+
+    `unfinished` are drives that were empty when an interrupted run began to make an OSD on them.
+    """
     prepare, refused = [], []
     for serial, drive in sorted(drives.items()):
         if drive is None:
             refused.append(f"{serial}: no drive of this node has this serial; look at `lsblk -o NAME,SERIAL`")
+        elif serial in unfinished and set(drive.signatures) <= CEPH_SIGNATURES:
+            prepare.append(serial)
         elif drive.fsid == fsid and drive.osd is not None:
             continue
         elif drive.signatures and serial not in overwrite:
@@ -122,14 +134,25 @@ class Node:
             self.module.fail_json(msg=f"drives: {error}")
         return found
 
-    def prepare(self, drive: Seen) -> None:
+    def prepare(self, serial: str, drive: Seen) -> None:
+        """Make the OSD and do not start it: while the mark stands, the drive has never served anything."""
+        mark = begun(serial)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        os.sync()
         if drive.signatures:
             self.run(["ceph-volume", "lvm", "zap", "--destroy", drive.device] if self.lvm
                      else ["wipefs", "--all", drive.device])  # fmt: skip
         if self.lvm:
-            self.run(["ceph-volume", "lvm", "create", "--bluestore", "--dmcrypt", "--data", drive.device])
+            self.run(["ceph-volume", "lvm", "prepare", "--bluestore", "--dmcrypt", "--data", drive.device])
         else:
             self.run(["ceph-volume", "raw", "prepare", "--bluestore", "--data", drive.device])
+        mark.unlink()
+
+    def activate(self) -> None:
+        """Let ceph-volume fill the folders of OSDs on logical volumes; those on raw drives have a unit of ours."""
+        if self.lvm:
+            self.run(["ceph-volume", "lvm", "activate", "--all", "--no-systemd"])
 
 
 def main() -> None:
@@ -144,14 +167,16 @@ def main() -> None:
     )
     node = Node(module)
     drives = node.drives()
-    prepare, refused = decide(drives, module.params["fsid"], module.params["overwrite"])
+    unfinished = [serial for serial in drives if begun(serial).exists()]
+    prepare, refused = decide(drives, module.params["fsid"], module.params["overwrite"], unfinished)
     if refused:
         module.fail_json(msg=f"Nothing was written to any drive. {'; '.join(refused)}")
     if prepare and not module.check_mode:
         for serial in prepare:
             drive = drives[serial]
             if drive is not None:
-                node.prepare(drive)
+                node.prepare(serial, drive)
+        node.activate()
         drives = node.drives()
     osds = {serial: drive.osd for serial, drive in drives.items() if drive and drive.osd}
     module.exit_json(

@@ -120,6 +120,7 @@ def drives(serials: Sequence[str]) -> dict[str, Any]:
         if serial in resolved:
             try:
                 seen[serial] = drive_contents.look(resolved[serial], run)
+                seen[serial]["begun"] = drive_contents.begun(serial).exists()
             except OSError as error:
                 seen[serial] = {"device": resolved[serial], "problem": str(error)}
         else:

@@ -202,6 +202,7 @@ FAULTS = (
         SERIAL,
         "ext4",
     ),
+    Fault("drive-empty", drive(signatures=("ext4",), begun=True), SERIAL, "ext4"),
     Fault("drive-empty", drive(problem="Input/output error"), SERIAL, "Input/output error", Outcome.UNKNOWN),
     Fault("drive-size", drive(size_bytes=5_999_999_999), SERIAL, "5.6 GiB; at least"),
     Fault(

@@ -33,10 +33,15 @@ class NodeError(Exception):
     """A command on a node failed."""
 
 
-def tool(program: str, *words: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a program of the virtual environment (ansible, ansible-playbook, legalcloud) from the root."""
+def tool(
+    program: str, *words: str, seconds: float = 300, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of the virtual environment (ansible, ansible-playbook, legalcloud) from the root.
+
+    `prefix` goes before it, such as setpriv with its words.
+    """
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-    command = [str(Path(sys.executable).with_name(program)), *words]
+    command = [*prefix, str(Path(sys.executable).with_name(program)), *words]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds, check=False
     )
@@ -98,6 +103,8 @@ class Node:
             self._connection = None
 
     def _open(self) -> fabric.Connection:
+        if self._connection is not None and not self._connection.is_connected:
+            self.close()  # the machine was killed since
         if self._connection is None:
             connection = fabric.Connection(
                 self.address,
@@ -143,8 +150,11 @@ class Lab:
     def ceph(self, *words: str) -> Any:  # noqa: ANN401 -- JSON
         return self.admin().json("ceph", "--connect-timeout", "10", *words, "--format", "json")
 
-    def playbook(self, name: str, *words: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-        return tool("ansible-playbook", "-i", str(self.inventory), f"playbooks/{name}", *words, seconds=seconds)
+    def playbook(
+        self, name: str, *words: str, seconds: float = 600, prefix: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        arguments = ("-i", str(self.inventory), f"playbooks/{name}", *words)
+        return tool("ansible-playbook", *arguments, seconds=seconds, prefix=prefix)
 
     def machine(self, name: str, state: str) -> str:
         """Bring a machine to a state as the module lab_machine knows it (killed); return what was done."""

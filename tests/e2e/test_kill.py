@@ -25,7 +25,7 @@ stall means that something does not fail over at all."""
 
 
 @pytest.fixture(scope="module")
-def lab() -> Lab:
+def machines() -> Lab:
     return Lab()
 
 
@@ -71,15 +71,15 @@ def test_the_harness_notices_one_object_removed_and_one_altered_behind_its_back(
     clear(store, prefix)
 
 
-def test_a_killed_node_costs_no_request_and_no_object(lab: Lab, store: Store, tmp_path: Path) -> None:
-    bystander = next(node for node in lab.members("storage") if not node.groups & {"mons", "mgrs", "gateways"})
+def test_a_killed_node_costs_no_request_and_no_object(machines: Lab, store: Store, tmp_path: Path) -> None:
+    bystander = next(node for node in machines.members("storage") if not node.groups & {"mons", "mgrs", "gateways"})
 
-    judge(endure(lab, store, [bystander], tmp_path))
+    judge(endure(machines, store, [bystander], tmp_path))
 
 
-def test_a_killed_site_costs_no_request_and_no_object(lab: Lab, store: Store, tmp_path: Path) -> None:
+def test_a_killed_site_costs_no_request_and_no_object(machines: Lab, store: Store, tmp_path: Path) -> None:
     """The site that holds the leading monitor, the active manager and the gateway that answers."""
-    nodes = heart(lab)
+    nodes = heart(machines)
     assert any("gateways" in node.groups for node in nodes)
 
-    judge(endure(lab, store, nodes, tmp_path))
+    judge(endure(machines, store, nodes, tmp_path))

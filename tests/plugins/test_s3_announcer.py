@@ -197,11 +197,14 @@ def bird(tmp_path: Path) -> Iterator[Bird]:
                 channel, _ = listener.accept()
             except OSError:  # the test is over
                 return
-            with channel, channel.makefile("rw") as conversation:
-                conversation.write("0001 BIRD 2.20.0 ready.\n")
-                conversation.flush()
-                here.commands.append(conversation.readline().strip())
-                conversation.write(here.reply)
+            with channel:
+                try:
+                    channel.sendall(b"0001 BIRD 2.20.0 ready.\n")
+                    if command := channel.recv(4096):
+                        here.commands.append(command.decode().strip())
+                        channel.sendall(here.reply.encode())
+                except OSError:  # the watcher was killed meanwhile
+                    continue
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -69,6 +69,8 @@ class KeyIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealOptions:
+    """The stanza, checked."""
+
     library: str
     token: TokenSelector
     pin_source: str
@@ -154,11 +156,10 @@ def _truth(name: str, value: str) -> bool:
 
 
 def _number(value: str) -> int | None:
-    digits, base = (value[2:], 16) if value.lower().startswith("0x") else (value, 10)
-    if not digits or not set(digits) <= set(string.hexdigits[:base] if base < 16 else string.hexdigits):
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", value):
         return None
-    return int(digits, base)
+    return int(value, 16 if value[:2].lower() == "0x" else 10)
 
 
 def _is_hex(text: str) -> bool:
-    return len(text) % 2 == 0 and set(text) <= set(string.hexdigits)
+    return re.fullmatch(r"([0-9a-fA-F]{2})*", text) is not None

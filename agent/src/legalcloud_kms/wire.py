@@ -11,14 +11,16 @@ Fields = Mapping[int, list[int | bytes]]
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 WIDTHS = {FIXED64: 8, FIXED32: 4}
+CONTINUED = 0x80
 VARINT_MAX = 2**64 - 1
+VARINT_BYTES = 10
 FIELD_MAX = 2**29 - 1
 
 
 def varint(number: int) -> bytes:
     out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
+    while number >= CONTINUED:
+        out.append(number & 0x7F | CONTINUED)
         number >>= 7
     out.append(number)
     return bytes(out)
@@ -70,19 +72,12 @@ def parse(message: bytes) -> Fields:
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < len(message):
-        byte = message[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if number > VARINT_MAX:
-            break
-        if byte < 0x80:  # noqa: PLR2004 -- the continuation bit
-            return number, at
-        shift += 7
-        if shift > 63:  # noqa: PLR2004 -- ten bytes hold 64 bits
-            break
-    raise WireError(f"the varint that ends at byte {at} is cut off or longer than 64 bits")
+    number = 0
+    for place, byte in enumerate(message[at : at + VARINT_BYTES]):
+        number |= (byte & 0x7F) << 7 * place
+        if byte < CONTINUED and number <= VARINT_MAX:
+            return number, at + place + 1
+    raise WireError(f"the varint at byte {at} is cut off or longer than 64 bits")
 
 
 def _read_bytes(message: bytes, at: int, length: int) -> tuple[bytes, int]:

@@ -71,6 +71,8 @@ def _empty(case: Case, _facts: NodeFacts, subject: str, seen: DriveSeen) -> Answ
     signatures = set(seen.signatures or ())
     if not signatures and not seen.marks:
         return ok(subject, f"{seen.device}: empty")
+    if seen.begun and signatures <= _CEPH_SIGNATURES:
+        return ok(subject, f"{seen.device}: an OSD that an interrupted run left half made; site.yml makes it anew")
     holds_what = f"{seen.device} holds {', '.join(sorted(signatures)) or 'an OSD'}"
     if not seen.marks or signatures - _CEPH_SIGNATURES:
         return failed(subject, holds_what)

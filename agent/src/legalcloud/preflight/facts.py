@@ -141,6 +141,8 @@ class DriveSeen:
     marks: tuple[OsdMark, ...]
     mounts: tuple[str, ...]
     """Where it, or anything on it, is mounted; "[SWAP]" for swap."""
+    begun: bool
+    """Whether site.yml began to make an OSD on it while it was empty, and was interrupted."""
     problem: str | None
 
 

@@ -26,6 +26,7 @@ def _drive(serial: str, seen: Tree, tree: Tree, mounts: str) -> DriveSeen:
             signatures=None,
             marks=(),
             mounts=(),
+            begun=False,
             problem=problem,
         )
     below = {device, *_paths_below(device, tree["lsblk"])}
@@ -37,6 +38,7 @@ def _drive(serial: str, seen: Tree, tree: Tree, mounts: str) -> DriveSeen:
         signatures=seen["signatures"].texts(),
         marks=(*_label(seen["bluestore"]), *_volumes(below, tree["volumes"])),
         mounts=tuple(sorted({*_mounts_of(below, mounts), *_mountpoints_below(device, tree["lsblk"])})),
+        begun=seen["begun"].flag(),
         problem=None,
     )
 

