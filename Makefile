@@ -109,6 +109,12 @@ lab-down: $(READY) ## Remove every trace of the lab (KEEP_IMAGES=1 keeps the ima
 e2e: $(READY) ## End-to-end tests marked `ci`, on the lab that stands
 	@$(TIMED) $@ pytest -m ci tests
 
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard tests/molecule/*/molecule.yml)))
+
+molecule: $(READY) ## Roles on machines of their own beside the lab that stands, twice, after a power cut too
+	@for scenario in $(SCENARIOS); do MOLECULE_GLOB='tests/molecule/*/molecule.yml' \
+	    $(TIMED) $@-$$scenario molecule --base-config tests/molecule/config.yml test --scenario-name $$scenario; done
+
 second-run: $(READY) ## Run site.yml and tenants.yml again: nothing may change
 	@$(TIMED) second-run-site .ci/second-run playbooks/site.yml
 	@$(TIMED) second-run-tenants .ci/second-run playbooks/tenants.yml
@@ -124,5 +130,5 @@ test-long: $(READY) ## Every fault, drill and benchmark on the lab that stands
 bench: $(READY) ## Measure the lab and write docs/benchmarks.md
 	@$(TIMED) $@ python -m tests.bench
 
-.PHONY: help setup lock check lint types unit docs fmt lab lab-down e2e second-run test test-long bench \
+.PHONY: help setup lock check lint types unit docs fmt lab lab-down e2e molecule second-run test test-long bench \
     $(filter-out unit,$(CHECKS))

@@ -1,9 +1,13 @@
-"""Fills in what a request for a certificate leaves out, and checks a signing request against it."""
+"""Fills in what a request for a certificate leaves out, and checks a signing request, or a given certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 
 def certificate_wish(request: Mapping[str, Any], host: str, own_names: list[str]) -> dict[str, Any]:
@@ -43,12 +47,76 @@ def certificate_file(path: str, pem: str) -> dict[str, Any]:
     return {"path": path, "content": pem, "validate": ["openssl", "x509", "-noout", "-in", "%s"]}
 
 
+def certificate_given_faults(given: Mapping[str, Any]) -> list[str]:
+    """Say why a certificate from files cannot serve as its request says; empty if it can."""
+    source, place = given["source"], f"certificate_requests, {given['name']}"
+    try:
+        leaf = x509.load_pem_x509_certificates(given["certificate"].encode())[0]
+    except ValueError:
+        return [f"{place}: {source['certificate']} holds no certificate as PEM."]
+    try:
+        key = load_pem_private_key(given["key"].encode(), password=None)
+    except TypeError:
+        return [f"{place}: {source['key']} has a passphrase. Encrypt the file with Ansible Vault instead."]
+    except ValueError:
+        return [f"{place}: {source['key']} holds no private key as PEM."]
+    found, now = [], datetime.now(UTC)
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if leaf.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
+        found.append(
+            f"{place}: the key in {source['key']} does not belong to the first certificate in {source['certificate']}. "
+            "The certificate itself comes first, its chain after it."
+        )
+    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    if end <= now:
+        found.append(f"{place}: {source['certificate']} ended at {end:%Y-%m-%d %H:%M} UTC. Put its successor there.")
+    if begin > now:
+        found.append(
+            f"{place}: {source['certificate']} begins at {begin:%Y-%m-%d %H:%M} UTC. Keep the former one until then."
+        )
+    missing = _comparable(given["names"]) - _names(leaf)
+    if missing:
+        found.append(
+            f"{place}: {source['certificate']} is not for {', '.join(sorted(missing))}. "
+            "Have one made with all the names, or correct names."
+        )
+    return found
+
+
+def _names(certificate: x509.Certificate) -> set[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    names = [f"DNS:{name}" for name in found.get_values_for_type(x509.DNSName)]
+    return _comparable(names + [f"IP:{address}" for address in found.get_values_for_type(x509.IPAddress)])
+
+
+def certificate_given_files(given: Mapping[str, Any], folder: str) -> list[dict[str, Any]]:
+    """Return the entries of `config_files` for a certificate from files, with the modes of those by our CA."""
+    stem, certificate, key = (
+        f"{folder}/{given['name']}",
+        *(given[part].strip() + "\n" for part in ("certificate", "key")),
+    )
+    owned = {"owner": given.get("owner", "root"), "group": given.get("group", "root")}
+    secret = {**owned, "mode": given.get("key_mode", "0600"), "secret": True}
+    files = [
+        {"path": f"{stem}.key", "content": key, **secret},
+        certificate_file(f"{stem}.crt", certificate),
+    ]
+    if given.get("combined", False):
+        files.append({"path": f"{stem}.pem", "content": certificate + key, **secret})
+    return files
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "certificate_file": certificate_file,
+            "certificate_given_faults": certificate_given_faults,
+            "certificate_given_files": certificate_given_files,
             "certificate_refusals": certificate_refusals,
             "certificate_wish": certificate_wish,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, NoReturn
 
 from ansible.errors import AnsibleFilterError
@@ -31,15 +31,37 @@ def firewall_elements(addresses: Iterable[str], version: int) -> str:
     return ", ".join(str(network) for network in sorted(n for n in networks if n.version == version))
 
 
+def firewall_lockout(session: str, controllers: Iterable[str], port: int) -> list[str]:
+    """Say why the rules would drop the session that loads them; empty if they would not.
+
+    `session` is sshd's SSH_CONNECTION: the sender's address and port as the node sees them, then the node's own. It is
+    empty for a connection other than SSH, which these rules do not cut.
+    """
+    if not session.strip():
+        return []
+    sender, _, _, own_port = session.split()
+    address = ip_address(sender)
+    found = []
+    if not any(address in _network(network, "firewall_controllers") for network in controllers):
+        found.append(
+            f"this session comes from {sender}, as the node sees it (a jump host's or NAT's address, if there is one), "
+            f"and firewall_controllers ({', '.join(controllers) or 'empty'}) does not hold it. "
+            f"Add {sender} in group_vars/all"
+        )
+    if int(own_port) != port:
+        found.append(
+            f"this session came in at port {own_port}, and firewall_ssh_port is {port}. "
+            f"Set firewall_ssh_port to {own_port} in group_vars/all"
+        )
+    return found
+
+
 def _rules(entry: Mapping[str, Any], side: str) -> list[str]:
     name = str(entry.get("name", ""))
     if not NAME.fullmatch(name):
         _refuse(f"{dict(entry)} has no name of the form {NAME.pattern}")
     if entry.keys() - KEYS:
-        _refuse(
-            f"{name}: unknown keys {', '.join(sorted(entry.keys() - KEYS))}; "
-            f"known are {', '.join(sorted(KEYS))}"
-        )
+        _refuse(f"{name}: unknown keys {', '.join(sorted(entry.keys() - KEYS))}; known are {', '.join(sorted(KEYS))}")
     peers = entry.get("peers") or []
     if not peers:
         _refuse(f"{name}: peers is empty. List networks, @nodes, @controllers, or @any")
@@ -112,4 +134,8 @@ class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"firewall_rules": firewall_rules, "firewall_elements": firewall_elements}
+        return {
+            "firewall_elements": firewall_elements,
+            "firewall_lockout": firewall_lockout,
+            "firewall_rules": firewall_rules,
+        }

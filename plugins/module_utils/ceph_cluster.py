@@ -25,8 +25,13 @@ class Cluster:
     """A connection as client.admin; use it as a context."""
 
     def __init__(self, *, timeout_seconds: int = 60, name: str = "client.admin") -> None:
-        import rados  # noqa: PLC0415 -- only nodes with Ceph have it
-
+        try:
+            import rados  # noqa: PLC0415 -- only nodes with Ceph have it
+        except ImportError as error:
+            raise CephError(
+                f"the package python3-rados is not installed on this node ({error}). Role ceph installs it; before the "
+                "first run of playbooks/site.yml nothing that asks the cluster can be checked."
+            ) from error
         self._timeout = timeout_seconds
         wait = str(timeout_seconds)
         conf = {"client_mount_timeout": wait, "rados_mon_op_timeout": wait, "rados_osd_op_timeout": wait}

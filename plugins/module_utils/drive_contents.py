@@ -19,7 +19,7 @@ LABEL_BYTES = 4096
 _MAGIC = b"bluestore block device\n"
 _META_START = len(_MAGIC) + 37 + 6 + 16 + 8 + 8
 """`bluestore_bdev_label_t` of Ceph 20.2: uuid and newline, version header, uuid, size, birth time."""
-_LABEL_KEYS = ("ceph_fsid", "whoami")
+_LABEL_KEYS = ("ceph_fsid", "whoami", "ready")
 
 LVS = ("lvs", "--reportformat", "json", "--options", "vg_name,lv_name,lv_tags,devices")
 

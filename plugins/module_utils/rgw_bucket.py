@@ -13,6 +13,8 @@ CRYPT_ABSENT, TAGS_ABSENT = "ServerSideEncryptionConfigurationNotFoundError", "N
 POLICY_ABSENT = "NoSuchBucketPolicy"
 
 Tags = tuple[tuple[str, str], ...]
+Retention = tuple[str, int]
+"""Mode and days."""
 
 
 class BucketConflictError(Exception):
@@ -26,8 +28,8 @@ class BucketState:
     versioning: bool
     locked: bool
     """Whether Object Lock is on; it can never be switched off again."""
-    retention: tuple[str, int] | None
-    """Mode and days that an object gets when nobody asks for another."""
+    retention: Retention | None
+    """What an object gets when nobody asks for another."""
     encryption: str | None
     """AES256, aws:kms or None."""
     tags: Tags
@@ -77,9 +79,10 @@ def look(s3: Any, name: str, absent: Callable[[Exception], str]) -> BucketState:
     )
 
 
-def steps(name: str, seen: BucketState | None, wanted: BucketState) -> list[str]:
+def steps(name: str, seen: BucketState | None, wanted: BucketState, *, weaken: bool = False) -> list[str]:
     """Name what must be done, in its order; each name is a row of `apply`.
 
+    `weaken` lets retention and versioning go; a lock and encryption stay even so.
     Raises: BucketConflictError if the file would take away what the bucket already promises.
     """
     if seen is None:
@@ -94,7 +97,35 @@ def steps(name: str, seen: BucketState | None, wanted: BucketState) -> list[str]
             f"bucket {name}: encryption: null, but it encrypts with {seen.encryption}. Write the encryption "
             "that it has; to store in the clear, use a new bucket."
         )
+    if not weaken:
+        _refuse_loss(name, seen, wanted)
     return [*([] if seen.closed else ["close"]), *_settings(seen, wanted)]
+
+
+def _refuse_loss(name: str, seen: BucketState, wanted: BucketState) -> None:
+    """Stop a file that lost a line, which says the same as one that was meant to."""
+    consent = f"If it is meant, ask for it in this one run: -e tenants_weaken={name}."
+    if _weaker(seen.retention, wanted.retention):
+        raise BucketConflictError(
+            f"bucket {name}: object_lock: has {_shown(seen.retention)}, but the file wants {_shown(wanted.retention)}: "
+            f"new objects would be protected less. Write object_lock: {_shown(seen.retention)}. {consent}"
+        )
+    if seen.versioning and not wanted.versioning:
+        raise BucketConflictError(
+            f"bucket {name}: versioning: has true, but the file wants false: what is overwritten or deleted would be "
+            f"lost. Write versioning: true. {consent}"
+        )
+
+
+def _weaker(seen: Retention | None, wanted: Retention | None) -> bool:
+    """Say whether an object would be kept for less time, or by a mode that somebody can lift."""
+    if seen is None or wanted is None:
+        return seen is not None
+    return wanted[1] < seen[1] or (seen[0] == "COMPLIANCE" and wanted[0] != "COMPLIANCE")
+
+
+def _shown(retention: Retention | None) -> str:
+    return f"{{mode: {retention[0]}, days: {retention[1]}}}" if retention else "null"
 
 
 NEW: dict[str, Any] = {

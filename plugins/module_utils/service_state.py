@@ -13,6 +13,7 @@ class Step(StrEnum):
     MASK = "mask"
     ENABLE = "enable"
     DISABLE = "disable"
+    RESET_FAILED = "reset-failed"
     START = "start"
     STOP = "stop"
     RESTART = "restart"
@@ -79,7 +80,8 @@ def plan(wanted: Wanted, observed: Observed, *, configured_at: float | None) -> 
     if wanted.enabled is False and observed.file_state in {"enabled", "enabled-runtime"}:
         steps.append(Step.DISABLE)
     if wanted.started is True and not _is_up(observed):
-        steps.append(Step.START)
+        # A unit that failed too often does not start before its count is forgotten.
+        steps += [Step.RESET_FAILED, Step.START] if observed.active_state == "failed" else [Step.START]
     elif wanted.started is True and _is_outdated(observed, configured_at):
         steps.append(Step.RESTART)
     if wanted.started is False and _is_up(observed):

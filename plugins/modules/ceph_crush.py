@@ -8,7 +8,8 @@ module: ceph_crush
 short_description: Keep the CRUSH root, its hierarchy and the rules
 description:
   - Adds the root and the rules in one transaction of the map. Data centres, racks and hosts come with the first OSD
-    that starts in them (C(crush_location) in ceph.conf); one that stands elsewhere than in the register is moved.
+    that starts in them (C(crush_location) in ceph.conf). A host that stands elsewhere than in the register is
+    refused, unless it is empty or named in I(moves).
   - Removes Ceph's own root C(default) and C(replicated_rule) when nothing uses them, so that no rule can place
     anything outside the register. Refuses to change a rule that pools use.
 options:
@@ -21,6 +22,11 @@ options:
     description: Rules by name, each with C(type) (C(erasure) or C(replicated)) and C(steps), the lines of the rule.
     type: dict
     required: true
+  moves:
+    description: Hosts with OSDs that may be moved to where the register has them, which moves their data.
+    type: list
+    elements: str
+    default: []
 author: ["Hong Kong Legal Cloud"]
 """
 
@@ -42,7 +48,7 @@ changes:
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,22 +76,47 @@ def present_rules(text: str) -> dict[str, tuple[int, dict[str, Any]]]:
     return found
 
 
+def location(place: Mapping[str, str], root: str) -> tuple[str, ...]:
+    """Write a place of the register as `osd crush move` takes it: all ancestors, so that none is left hanging."""
+    return (f"root={root}", f"datacenter={place['site']}", f"rack={place['site']}-{place['rack']}")
+
+
 def plan_moves(
-    tree: Sequence[Mapping[str, Any]], root: str, locations: Mapping[str, Mapping[str, str]]
-) -> list[tuple[str, str, str]]:
-    """Return (bucket, type of parent, parent) for each bucket that stands elsewhere than in the register."""
-    names = {node["id"]: node["name"] for node in tree}
-    parents = {names[c]: node["name"] for node in tree for c in node.get("children", ()) if c in names}
-    wanted: dict[str, tuple[str, str]] = {}
-    for host, place in sorted(locations.items()):
-        rack = f"{place['site']}-{place['rack']}"
-        wanted |= {place["site"]: ("root", root), rack: ("datacenter", place["site"]), host: ("rack", rack)}
-    there = set(names.values())
-    moves = [
-        (name, kind, parent) for name, (kind, parent) in wanted.items() if name in there and parents.get(name) != parent
+    tree: Sequence[Mapping[str, Any]],
+    root: str,
+    locations: Mapping[str, Mapping[str, str]],
+    allowed: Collection[str] = (),
+) -> dict[str, tuple[str, ...]]:
+    """Say where each host that stands elsewhere than in the register must go.
+
+    Raises: ValueError if such a host has OSDs and was not named: moving it moves their data.
+    """
+    by_id = {node["id"]: node for node in tree}
+    parents = {child: node for node in tree for child in node.get("children", ())}
+    moves: dict[str, tuple[str, ...]] = {}
+    for host in (node for node in tree if node["type"] == "host" and node["name"] in locations):
+        path, above = [], parents.get(host["id"])
+        while above is not None:
+            path.append(f"{above['type']}={above['name']}")
+            above = parents.get(above["id"])
+        wanted = location(locations[host["name"]], root)
+        if tuple(reversed(path)) != wanted:
+            moves[host["name"]] = wanted
+    full = [
+        name
+        for name in moves
+        if name not in allowed
+        and any(
+            by_id[child]["type"] == "osd" for node in tree if node["name"] == name for child in node.get("children", ())
+        )
     ]
-    order = ("root", "datacenter", "rack")
-    return sorted(moves, key=lambda move: (order.index(move[1]), move[0]))
+    if full:
+        raise ValueError(
+            f"{', '.join(sorted(full))} stand elsewhere in the cluster than site and rack in hosts.yml say. Moving "
+            "a host moves its data. If the register is wrong, correct it; if the machine was moved, name it: "
+            f'-e \'{{"ceph_cluster_moves": ["{min(full)}"]}}\', one at a time, and wait for HEALTH_OK'
+        )
+    return moves
 
 
 def add_root(text: str, root: str) -> tuple[str, list[str]]:
@@ -133,6 +164,8 @@ class Map:
 
     def __init__(self, module: AnsibleModule, cluster: Cluster) -> None:
         self.module, self.cluster = module, cluster
+        self.version = 0
+        """Of the map that was read; the monitors refuse ours if somebody wrote another one since."""
 
     def _crushtool(self, *words: str) -> None:
         code, out, err = self.module.run_command(["crushtool", *words])
@@ -143,6 +176,7 @@ class Map:
         code, binary, status = self.cluster.raw({"prefix": "osd getcrushmap", "format": "plain"})
         if code != 0:
             raise CephError(f"`osd getcrushmap` ended with {code}: {status}")
+        self.version = int(status)
         with tempfile.TemporaryDirectory() as name:
             (Path(name) / "binary").write_bytes(binary)
             self._crushtool("-d", f"{name}/binary", "-o", f"{name}/text")
@@ -152,7 +186,8 @@ class Map:
         with tempfile.TemporaryDirectory() as name:
             (Path(name) / "text").write_text(text)
             self._crushtool("-c", f"{name}/text", "-o", f"{name}/binary")
-            code, _, status = self.cluster.raw({"prefix": "osd setcrushmap"}, (Path(name) / "binary").read_bytes())
+            command = {"prefix": "osd setcrushmap", "prior_version": self.version}
+            code, _, status = self.cluster.raw(command, (Path(name) / "binary").read_bytes())
         if code != 0:
             raise CephError(f"`osd setcrushmap` ended with {code}: {status}")
 
@@ -163,6 +198,7 @@ def main() -> None:
             "root": {"type": "str", "required": True},
             "locations": {"type": "dict", "required": True},
             "rules": {"type": "dict", "required": True},
+            "moves": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -177,17 +213,15 @@ def main() -> None:
             changes += rule_changes
             if changes and not module.check_mode:
                 map_.write(text)
-            moves = plan_moves(tree, root, module.params["locations"])
+            moves = plan_moves(tree, root, module.params["locations"], module.params["moves"])
             empty = [n for n in tree if n["name"] == "default" and not n.get("children")] if root != "default" else []
             remove_default = bool(empty) and "rule replicated_rule" not in text
             if not module.check_mode:
-                for name, kind, parent in moves:
-                    if parent not in {node["name"] for node in tree} | {root}:
-                        cluster.ask("osd crush add-bucket", name=parent, type=kind)
-                    cluster.ask("osd crush move", name=name, args=[f"{kind}={parent}"])
+                for name, place in moves.items():
+                    cluster.ask("osd crush move", name=name, args=list(place))
                 if remove_default:
                     cluster.ask("osd crush rm", name="default")
-            changes += [f"{name} moved to {kind} {parent}" for name, kind, parent in moves]
+            changes += [f"{name} moved to {' '.join(place)}" for name, place in moves.items()]
             changes += ["root default removed"] if remove_default else []
     except (CephError, ValueError) as error:
         module.fail_json(msg=str(error))

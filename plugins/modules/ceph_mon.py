@@ -9,9 +9,10 @@ short_description: Make the store of a Ceph monitor, once
 description:
   - With I(state=keys), reads the keys of an existing monitor, or offers new ones where there is none, and changes
     nothing. The play passes the keys of any existing monitor on, and new ones only if no monitor has any, so that a
-    monitor that is replaced joins the cluster instead of founding another.
-  - With I(state=present), makes the store and the administrator's keyring. An existing store is never touched; one
-    that a killed run left unfinished is made anew.
+    monitor that is replaced joins the cluster instead of founding another. In check mode none are offered.
+  - With I(state=present), makes the store and the administrator's keyring. The store is made in an unfinished folder
+    of our own beside its place and renamed. That folder is all that is ever removed; whatever else is in the store's
+    place without our mark is refused, for it may be the only copy of the keys of encrypted drives.
 options:
   name: {description: Name of the monitor., type: str, required: true}
   fsid: {description: Identity of the cluster., type: str, required: true}
@@ -44,11 +45,11 @@ exists:
 mon_key:
   description: Key of the monitors, existing or offered.
   type: str
-  returned: with state keys
+  returned: with state keys; null where none is offered
 admin_key:
   description: Key of client.admin, existing or offered.
   type: str
-  returned: with state keys
+  returned: with state keys; null where none is offered
 """
 
 import os
@@ -81,6 +82,38 @@ def write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def store_stands(folder: Path) -> bool:
+    """Tell whether a finished store is there; a missing or empty folder, as the package makes it, is none.
+
+    Raises: ValueError if something else is there: a store that was restored or adopted, or half of one.
+    """
+    if (folder / "done").exists():
+        return True
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(
+            f"{folder} is not empty and has no file named done: these playbooks did not finish it. It may be a store "
+            "that was restored, with the only keys of encrypted drives. Nothing was changed. If it is good, run: "
+            f"sudo -u ceph touch {folder}/done. If it is not, move it away by hand and keep it."
+        )
+    return False
+
+
+def settle(folder: Path, owner: str, group: str) -> None:
+    """Give a tree to its owner and see it on the disk."""
+    for name, _, files in os.walk(folder):
+        for path in (Path(name), *(Path(name, file) for file in files)):
+            shutil.chown(path, owner, group)
+            flush(path)
+
+
+def flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Mon:
     """One monitor on this node."""
 
@@ -88,7 +121,11 @@ class Mon:
         self.module = module
         self.name: str = module.params["name"]
         self.folder = STORE / f"ceph-{self.name}"
-        self.exists = (self.folder / "done").exists()
+        self.unfinished = STORE / f".ceph-{self.name}.unfinished"
+        try:
+            self.exists = store_stands(self.folder)
+        except ValueError as error:
+            module.fail_json(msg=str(error))
 
     def keys(self) -> None:
         mon_key, admin_key = key_in(self.folder / "keyring"), key_in(ADMIN_KEYRING)
@@ -100,9 +137,13 @@ class Mon:
         self.module.exit_json(
             changed=False,
             exists=self.exists,
-            mon_key=mon_key if self.exists else self._new_key(),
-            admin_key=admin_key if self.exists else self._new_key(),
+            mon_key=mon_key if self.exists else self._offer(),
+            admin_key=admin_key if self.exists else self._offer(),
         )
+
+    def _offer(self) -> str | None:
+        """Check mode runs before Ceph is installed, and nobody would use what it offers."""
+        return None if self.module.check_mode else self._new_key()
 
     def _new_key(self) -> str:
         return str(self.module.run_command(["ceph-authtool", "--gen-print-key"], check_rc=True)[1]).strip()
@@ -112,8 +153,8 @@ class Mon:
         changed = not self.exists
         if self.exists or self.module.check_mode:
             self.module.exit_json(changed=changed, exists=self.exists)
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        if self.unfinished.exists():
+            shutil.rmtree(self.unfinished)
         admin = {"mon": "allow *", "mgr": "allow *", "osd": "allow *", "mds": "allow *"}
         bootstrap = {"mon": "profile bootstrap-osd", "mgr": "allow r"}
         write_private(ADMIN_KEYRING, keyring("client.admin", params["admin_key"], admin))
@@ -136,14 +177,15 @@ class Mon:
             for file in folder.iterdir():
                 shutil.chown(file, "ceph", "ceph")
             self._run(
-                ["ceph-mon", "--mkfs", "--id", self.name, "--monmap", monmap, "--keyring", str(folder / "keyring"),
-                 "--setuser", "ceph", "--setgroup", "ceph"]
+                ["ceph-mon", "--mkfs", "--id", self.name, "--mon-data", str(self.unfinished), "--monmap", monmap,
+                 "--keyring", str(folder / "keyring"), "--setuser", "ceph", "--setgroup", "ceph"]
             )  # fmt: skip
-        write_private(self.folder / "keyring", keyring("mon.", params["mon_key"], {"mon": "allow *"}))
-        (self.folder / "done").touch()
-        for folder_name, _, files in os.walk(self.folder):
-            for path in [folder_name, *(os.path.join(folder_name, f) for f in files)]:  # noqa: PTH118 -- os.walk's
-                shutil.chown(path, "ceph", "ceph")
+        write_private(self.unfinished / "keyring", keyring("mon.", params["mon_key"], {"mon": "allow *"}))
+        (self.unfinished / "done").touch()
+        settle(self.unfinished, "ceph", "ceph")
+        flush(ADMIN_KEYRING)
+        self.unfinished.rename(self.folder)  # onto nothing or an empty folder; rename(2) refuses any other
+        flush(STORE)
         self.module.exit_json(changed=True, exists=False)
 
     def _run(self, argv: list[str]) -> None:

@@ -45,9 +45,11 @@ units:
   returned: always
 """
 
+import fcntl
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -64,6 +66,8 @@ class Seen:
     fsid: str | None
     """Identity of the cluster whose OSD lies there; None if there is none, or it cannot be read."""
     osd: str | None
+    finished: bool | None
+    """Whether the OSD was made to its end; None on a logical volume, whose tags do not say."""
 
 
 def seen(contents: Mapping[str, Any], lvm: Sequence[Mapping[str, str | None]]) -> Seen:
@@ -76,9 +80,11 @@ def seen(contents: Mapping[str, Any], lvm: Sequence[Mapping[str, str | None]]) -
         signatures=tuple(contents["signatures"]) or (("bluestore",) if contents["bluestore"] else ()),
         fsid=label.get("ceph_fsid") or volume.get("ceph_fsid"),
         osd=label.get("whoami") or volume.get("whoami"),
+        finished=None if volume else label.get("ready") == "ready",
     )
 
 
+LOCK = "/run/lock/legalcloud-osd"
 CEPH_SIGNATURES = {"bluestore", "ceph_bluestore", "LVM2_member"}
 
 
@@ -93,9 +99,15 @@ def decide(
     for serial, drive in sorted(drives.items()):
         if drive is None:
             refused.append(f"{serial}: no drive of this node has this serial; look at `lsblk -o NAME,SERIAL`")
-        elif serial in unfinished and set(drive.signatures) <= CEPH_SIGNATURES:
+        elif serial in unfinished and drive.finished is None and serial not in overwrite:
+            refused.append(
+                f"{serial} ({drive.device}): an interrupted run began an OSD there; whether it ended cannot be told. "
+                f"If `ceph osd tree` shows osd.{drive.osd} up, remove {begun(serial)}; if not, name the serial: "
+                f'-e \'{{"ceph_osd_overwrite": ["{serial}"]}}\''
+            )
+        elif serial in unfinished and not drive.finished and set(drive.signatures) <= CEPH_SIGNATURES:
             prepare.append(serial)
-        elif drive.fsid == fsid and drive.osd is not None:
+        elif drive.fsid == fsid and drive.osd is not None and not (serial in unfinished and serial in overwrite):
             continue
         elif drive.signatures and serial not in overwrite:
             whose = f" of cluster {drive.fsid}" if drive.fsid else ""
@@ -148,11 +160,19 @@ class Node:
         else:
             self.run(["ceph-volume", "raw", "prepare", "--bluestore", "--data", drive.device])
         mark.unlink()
+        os.sync()
 
-    def activate(self) -> None:
-        """Let ceph-volume fill the folders of OSDs on logical volumes; those on raw drives have a unit of ours."""
-        if self.lvm:
-            self.run(["ceph-volume", "lvm", "activate", "--all", "--no-systemd"])
+    def activate(self, osds: Collection[str]) -> bool:
+        """Let ceph-volume open OSDs on logical volumes whose folders are empty, and enable its units for the next boot.
+
+        OSDs on raw drives have a unit of ours. Returns whether anything was done.
+        """
+        asleep = [osd for osd in osds if not Path(f"/var/lib/ceph/osd/ceph-{osd}/type").exists()]
+        if not (self.lvm and asleep):
+            return False
+        if not self.module.check_mode:
+            self.run(["ceph-volume", "lvm", "activate", "--all"])
+        return True
 
 
 def main() -> None:
@@ -165,6 +185,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    lock = Path(LOCK).open("w")  # noqa: SIM115 -- held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        module.fail_json(
+            msg="Another run is making OSDs on this node just now. Wait until it has ended, and run this again."
+        )
     node = Node(module)
     drives = node.drives()
     unfinished = [serial for serial in drives if begun(serial).exists()]
@@ -176,11 +203,14 @@ def main() -> None:
             drive = drives[serial]
             if drive is not None:
                 node.prepare(serial, drive)
-        node.activate()
         drives = node.drives()
+    for serial, drive in drives.items():
+        if drive is not None and drive.finished and drive.fsid == module.params["fsid"] and not module.check_mode:
+            begun(serial).unlink(missing_ok=True)
     osds = {serial: drive.osd for serial, drive in drives.items() if drive and drive.osd}
+    activated = node.activate(osds.values())
     module.exit_json(
-        changed=bool(prepare),
+        changed=bool(prepare) or activated,
         osds=osds,
         units=[f"ceph-osd@{osd}.service" for osd in osds.values()],
         diff={"before": "", "after": "".join(f"OSD on {serial}\n" for serial in prepare)},

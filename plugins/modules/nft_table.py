@@ -11,6 +11,8 @@ description:
     namespace, both without counters, and loads the file for good only if the two listings differ. So a rule
     changed by hand is noticed, and a broken file never reaches the node's ruleset.
   - Other tables are not touched.
+  - With C(undo_seconds) a change is on trial. A timer of the node's own puts back the former table, and makes the
+    file say the same, unless a second call with C(confirmed) stops it first.
 options:
   path:
     description: File that replaces the table in one transaction (declares it, deletes it, defines it).
@@ -18,6 +20,11 @@ options:
     required: true
   family: {description: Address family of the table., type: str, default: inet}
   name: {description: Name of the table., type: str, required: true}
+  undo_seconds: {description: Seconds of the trial; 0 loads the file for good., type: int, default: 0}
+  confirmed:
+    description: End the trial and keep the table. Fails if the timer was faster. Nothing else is done.
+    type: bool
+    default: false
 attributes:
   check_mode: {support: full, description: Compares the listings and loads nothing.}
   diff_mode: {support: full, description: The two listings.}
@@ -33,6 +40,10 @@ RETURN = r"""
 was_absent:
   description: The table was not in the kernel at all.
   type: bool
+  returned: unless confirmed
+on_trial:
+  description: The timer runs, from this call or from an earlier one that nobody confirmed.
+  type: bool
   returned: always
 """
 
@@ -46,6 +57,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 CLONE_NEWNET = 0x40000000  # sched.h
 SELF = Path("/proc/self/ns/net")
+UNDO = 'mv "$0" "$1" && nft --file "$1"'
 
 
 def enter(call: str, *arguments: int) -> None:
@@ -85,19 +97,58 @@ def load(module: AnsibleModule, path: str) -> None:
         module.fail_json(msg=f"{path}: nft refuses it; the ruleset in force was not touched. {err.strip()}")
 
 
+class Trial:
+    """A timer that puts the former table back; it lasts as long as the file with that table waits in /run."""
+
+    def __init__(self, module: AnsibleModule, table: list[str]) -> None:
+        self.module, self.table = module, " ".join(table)
+        self.unit = f"nft-table-undo-{'-'.join(table)}"
+        self.former = Path("/run") / f"{self.unit}.nft"
+
+    def begin(self, path: str, live: str | None, seconds: int) -> None:
+        if self.former.exists():  # an earlier trial that nobody confirmed: what was before it is what to go back to
+            self.module.run_command(["systemctl", "stop", f"{self.unit}.timer"])
+        else:
+            self.former.touch(mode=0o640)
+            self.former.write_text(f"table {self.table}\ndelete table {self.table}\n\n{live or ''}")
+        timer = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--on-active={seconds}"]
+        command = ["/bin/sh", "-c", UNDO, str(self.former), path]
+        code, _, err = self.module.run_command([*timer, "--timer-property=AccuracySec=1s", *command])
+        if code:
+            self.former.unlink()
+            self.module.fail_json(msg=f"{path} was not loaded: systemd-run made no timer: {err.strip()}")
+
+    def end(self, path: str) -> None:
+        self.module.run_command(["systemctl", "stop", f"{self.unit}.timer"])
+        try:
+            self.former.unlink()
+        except FileNotFoundError:
+            self.module.fail_json(
+                msg=f"The trial of {path} ended before it was confirmed: table and file are as before. "
+                "Run again; if it ends so again, give undo_seconds more."
+            )
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "family": {"type": "str", "default": "inet"},
             "name": {"type": "str", "required": True},
+            "undo_seconds": {"type": "int", "default": 0},
+            "confirmed": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     path, table = module.params["path"], [module.params["family"], module.params["name"]]
+    trial = Trial(module, table)
+    if module.params["confirmed"]:
+        if not module.check_mode:
+            trial.end(path)
+        module.exit_json(changed=True, on_trial=False)
     if not Path(path).exists():
         if module.check_mode:
-            module.exit_json(changed=True, was_absent=listing(module, table) is None)
+            module.exit_json(changed=True, on_trial=False, was_absent=listing(module, table) is None)
         module.fail_json(msg=f"{path} does not exist. Place it first.")
     module.run_command_environ_update = {"LC_ALL": "C"}
     with empty_network():
@@ -107,13 +158,16 @@ def main() -> None:
         module.fail_json(msg=f"{path} does not define the table {' '.join(table)}.")
     live = listing(module, table)
     if live != wanted and not module.check_mode:
+        if module.params["undo_seconds"]:
+            trial.begin(path, live, module.params["undo_seconds"])
         load(module, path)
         if listing(module, table) != wanted:
-            module.fail_json(
-                msg=f"{path} was loaded, but the kernel's table {' '.join(table)} still differs."
-            )
+            module.fail_json(msg=f"{path} was loaded, but the kernel's table {' '.join(table)} still differs.")
     module.exit_json(
-        changed=live != wanted, was_absent=live is None, diff={"before": live or "", "after": wanted}
+        changed=live != wanted,
+        was_absent=live is None,
+        on_trial=trial.former.exists() and not module.check_mode,
+        diff={"before": live or "", "after": wanted},
     )
 
 

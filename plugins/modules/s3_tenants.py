@@ -23,6 +23,11 @@ options:
     type: list
     elements: str
     default: []
+  weaken:
+    description: Names of buckets whose retention may get shorter or weaker, or whose versioning may end.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode: {support: full, description: Names the steps that it would take.}
   diff_mode: {support: full, description: Names the steps; never a key.}
@@ -89,6 +94,7 @@ class Firm:
         self.wanted, self.id, self.root = wanted, wanted["id"], root
         self.endpoint_url, self.folder = params["endpoint_url"], Path(params["reveal_dir"])
         self.rotate = self.id in params["rotate"]
+        self.weaken = params["weaken"]
         self.buckets = {b["name"]: rgw_bucket.wanted_state(b, wanted["names"]) for b in wanted["buckets"]}
         self.bucket_steps: dict[str, list[str]] = {}
         self.unmanaged: list[str] = []
@@ -111,7 +117,7 @@ class Firm:
         owned = {b["Name"] for b in self.s3.list_buckets().get("Buckets", [])} if self.root else set()
         for name, wanted in self.buckets.items():
             seen = rgw_bucket.look(self.s3, name, code) if name in owned else None
-            self.bucket_steps[name] = rgw_bucket.steps(name, seen, wanted)
+            self.bucket_steps[name] = rgw_bucket.steps(name, seen, wanted, weaken=name in self.weaken)
         self.unmanaged = sorted(owned - set(self.buckets))
         if self.root:
             self._look_at_user()
@@ -201,6 +207,7 @@ def main() -> None:
             "tenants": {"type": "list", "elements": "dict", "required": True},
             "roots": {"type": "dict", "required": True, "no_log": True},
             "rotate": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "weaken": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

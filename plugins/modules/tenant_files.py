@@ -17,6 +17,11 @@ options:
     type: list
     elements: str
     default: []
+  weaken:
+    description: Names of buckets that may lose protection; each must be in a file.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode: {support: full, description: Only reads.}
 author: [Legal Cloud]
@@ -73,7 +78,12 @@ def as_wanted(firm: tenant.Tenant) -> dict[str, Any]:
 
 
 def refusals(
-    folder: Path, firms: tuple[tenant.Tenant, ...], rotate: list[str], *, encryption_available: bool
+    folder: Path,
+    firms: tuple[tenant.Tenant, ...],
+    rotate: list[str],
+    weaken: list[str],
+    *,
+    encryption_available: bool,
 ) -> list[str]:
     """Say what the files may say in general, but not to this fleet or in this run."""
     refused = [
@@ -85,10 +95,16 @@ def refusals(
         if bucket.encryption and not encryption_available
     ]
     known = {firm.id for firm in firms}
-    return refused + [
+    refused += [
         f"tenants_rotate: {name} has no file {folder}/tenants/{name}.yml. Correct the id."
         for name in rotate
         if name not in known
+    ]
+    buckets = {bucket.name for firm in firms for bucket in firm.buckets}
+    return refused + [
+        f"tenants_weaken: no file in {folder}/tenants has a bucket {name}. Correct the name."
+        for name in weaken
+        if name not in buckets
     ]
 
 
@@ -98,6 +114,7 @@ def main() -> None:
             "inventory": {"type": "path", "required": True},
             "encryption_available": {"type": "bool", "required": True},
             "rotate": {"type": "list", "elements": "str", "default": []},
+            "weaken": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -112,6 +129,7 @@ def main() -> None:
         folder,
         firms,
         module.params["rotate"],
+        module.params["weaken"],
         encryption_available=module.params["encryption_available"],
     )
     if refused:

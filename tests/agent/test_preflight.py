@@ -25,8 +25,8 @@ from tests.agent.preflight_sample import (
 
 from legalcloud.errors import Exit, InputError, LegalcloudError, ParseError
 from legalcloud.preflight import advisories, limits, parse
-from legalcloud.preflight.facts import NodeFacts, TimeAnswer
-from legalcloud.preflight.finding import Outcome
+from legalcloud.preflight.facts import Echo, NodeFacts, TimeAnswer
+from legalcloud.preflight.finding import Case, Outcome
 from legalcloud.preflight.judge import BY_ID, judge
 from legalcloud.preflight.report import Report, findings_text, from_json, to_json
 
@@ -95,9 +95,7 @@ def test_an_encrypted_osd_is_ours_by_the_tags_of_its_volume() -> None:
     assert "our OSD 7" in result.seen
 
 
-@pytest.mark.parametrize(
-    ("release", "candidate"), [("trixie", DEBIAN_13), ("bookworm", "16.2.15+ds-0+deb12u2")]
-)
+@pytest.mark.parametrize(("release", "candidate"), [("trixie", DEBIAN_13), ("bookworm", "16.2.15+ds-0+deb12u2")])
 def test_what_debian_offers_is_read_from_apt(release: str, candidate: str) -> None:
     found = parse.apt_policy((DATA / f"apt_policy_{release}.txt").read_text())
 
@@ -131,9 +129,7 @@ def _spoil(value: Any, choose: st.DataObject) -> Any:  # noqa: ANN401 -- any JSO
         place = choose.draw(st.integers(0, len(value) - 1))
         return [*value[:place], _spoil(value[place], choose), *value[place + 1 :]]
     if isinstance(value, str) and choose.draw(st.booleans()):
-        return value[: choose.draw(st.integers(0, len(value)))] + choose.draw(
-            st.sampled_from([",", "\n", " x\n"])
-        )
+        return value[: choose.draw(st.integers(0, len(value)))] + choose.draw(st.sampled_from([",", "\n", " x\n"]))
     return choose.draw(st.sampled_from([None, True, -1, 1.5, "", "x", [], {}, [None], {"problem": "p"}]))
 
 
@@ -179,9 +175,7 @@ def test_an_advisory_file_with_a_hole_is_refused() -> None:
 
 def test_a_planned_version_is_judged_where_the_upstream_source_is_not_there_yet() -> None:
     case = good_case(package_source="upstream", ceph_version_planned="20.2.3-1~bpo12+1")
-    bare = with_facts(
-        case, system={"packages": parse.apt_policy((DATA / "apt_policy_bookworm.txt").read_text())}
-    )
+    bare = with_facts(case, system={"packages": parse.apt_policy((DATA / "apt_policy_bookworm.txt").read_text())})
 
     (result,) = (r for r in judge(bare, [BY_ID["ceph-advisories"]]) if r.subject == "tko-1")
 
@@ -215,6 +209,64 @@ def test_no_waiver_opens_the_system_s_drive() -> None:
     case = with_facts(good_case(waivers=[waiver]), node={"system_disks": frozenset({"/dev/vdc"})})
 
     assert {result.check for result in judge(case) if result.refuses} == {"waivers", "drive-not-system"}
+
+
+def without(case: Case, name: str) -> Case:
+    """Let a node be down, as those that are up see it."""
+    facts = {
+        here: replace(
+            seen,
+            network=replace(
+                seen.network,
+                echoes={**(seen.network.echoes or {}), name: Echo(small=False, full=False, problem="timed out")},
+            ),
+        )
+        for here, seen in case.facts.items()
+        if here != name
+    }
+    return replace(case, facts=facts, problems={name: "Connection timed out"})
+
+
+def test_a_node_that_is_written_off_takes_one_waived_line_and_stops_nobody() -> None:
+    case = without(good_case(waivers=[WAIVER | {"check": "node-answers", "subject": "tko-2"}]), "tko-2")
+
+    results = judge(case)
+
+    assert [result for result in results if result.refuses or result.warns] == []
+    about = [(r.check, r.outcome) for r in results if r.subject.split("/")[0] == "tko-2"]
+    assert about == [("node-answers", Outcome.WAIVED)]
+
+
+def test_a_node_is_written_off_by_name_and_day_only() -> None:
+    for change in ({"subject": "cwn-2"}, {"expires": "2026-11-22"}):
+        waiver = WAIVER | {"check": "node-answers", "subject": "tko-2"} | change
+        refused = {result.check for result in judge(without(good_case(waivers=[waiver]), "tko-2")) if result.refuses}
+
+        assert {"node-answers", "memory-per-osd", "drive-not-system", "peers-answer"} <= refused
+
+
+def test_a_node_that_answers_is_judged_whatever_was_written_off() -> None:
+    waiver = WAIVER | {"check": "node-answers", "subject": "tko-1"}
+    case = with_drive(good_case(waivers=[waiver]), signatures=("ext4",), marks=())
+
+    assert {result.check for result in judge(case) if result.refuses} == {"drive-empty"}
+
+
+def test_a_drive_that_is_written_off_takes_one_waived_line() -> None:
+    case = with_drive(good_case(waivers=[WAIVER | {"check": "drive-present"}]), device=None, claimed_by=())
+
+    results = judge(case)
+
+    assert [result for result in results if result.refuses] == []
+    about = [(r.check, r.outcome) for r in results if r.subject == WAIVER["subject"]]
+    assert about == [("drive-present", Outcome.WAIVED)]
+
+
+def test_a_serial_on_two_devices_is_never_written_off() -> None:
+    two = ("/dev/sda", "/dev/sdb")
+    case = with_drive(good_case(waivers=[WAIVER | {"check": "drive-present"}]), device=None, claimed_by=two)
+
+    assert {"drive-not-system", "drive-unused"} <= {result.check for result in judge(case) if result.refuses}
 
 
 @pytest.mark.parametrize("missing", ["reason", "expires", "check"])
@@ -258,9 +310,7 @@ def test_what_site_yml_brings_is_deferred_before_it_ran_and_refused_after() -> N
 
 
 def test_a_wrong_name_is_refused_even_before_site_yml_ran() -> None:
-    case = with_facts(
-        good_case(), system={"cluster_fsid": None}, network={"forward": {"tko-1": ("203.0.113.7",)}}
-    )
+    case = with_facts(good_case(), system={"cluster_fsid": None}, network={"forward": {"tko-1": ("203.0.113.7",)}})
 
     (result,) = (r for r in judge(case, [BY_ID["name-forward"]]) if r.subject == "tko-1")
 
@@ -279,9 +329,7 @@ def test_a_port_held_by_the_long_named_right_process_is_fine() -> None:
 def test_a_time_source_that_is_far_off_counts_even_if_chrony_is_content() -> None:
     off = TimeAnswer(addresses=(TIME_SOURCE,), offset_seconds=3.0, problem=None)
 
-    (result, *_others) = judge(
-        with_facts(good_case(), clock={"answers": {TIME_SOURCE: off}}), [BY_ID["clock-offset"]]
-    )
+    (result, *_others) = judge(with_facts(good_case(), clock={"answers": {TIME_SOURCE: off}}), [BY_ID["clock-offset"]])
 
     assert result.outcome is Outcome.FAILED
 

@@ -97,6 +97,8 @@ FAULTS = (
     Fault("waivers", waiver(check="clock"), "preflight_waivers[0]", "no such check"),
     Fault("waivers", waiver(check="drive-not-system"), "preflight_waivers[0]", "cannot be waived"),
     Fault("waivers", waiver(check="drive-empty"), "preflight_waivers[0]", "name the one subject"),
+    Fault("waivers", waiver(check="node-answers"), "preflight_waivers[0]", "name the one subject"),
+    Fault("waivers", waiver(check="drive-present"), "preflight_waivers[0]", "name the one subject"),
     Fault("sites", one_site, "storage", "1 sites: tko"),
     Fault("mons-odd", without_group("sht-1", "mons"), "mons", "2 voters: tko-1, cwn-1"),
     Fault("kms-odd", without_group("sht-1", "kms"), "kms", "2 voters"),

@@ -24,7 +24,7 @@ from tests.load.reader import clear
 from tests.load.store import Store
 
 PAGE = ROOT / "docs/benchmarks.md"
-EXPLANATION = Path(__file__).with_name("explanation.md")
+EXPLANATION = Path(__file__).with_name("explanation.txt")
 PHASES = ROOT / ".cache/phases"
 Result = TypeVar("Result")
 

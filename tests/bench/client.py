@@ -15,7 +15,9 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import count
 
 CHUNK_BYTES = 1 << 20
 
@@ -52,9 +54,9 @@ class Outcome:
 class Worker(threading.Thread):
     """One connection."""
 
-    def __init__(self, order: Order, context: ssl.SSLContext | None, number: int, deadline: float) -> None:
+    def __init__(self, order: Order, context: ssl.SSLContext | None, turns: Iterator[int], deadline: float) -> None:
         super().__init__()
-        self._order, self._context, self._number, self._deadline = order, context, number, deadline
+        self._order, self._context, self._turns, self._deadline = order, context, turns, deadline
         self._body = os.urandom(order.size_bytes) if order.verb == "PUT" else None
         self._room = bytearray(CHUNK_BYTES)
         self.done, self.ended_at, self.fault = 0, 0.0, ""
@@ -69,20 +71,18 @@ class Worker(threading.Thread):
     def _work(self) -> None:
         order = self._order
         connection = self._connect()
-        turn = self._number
         while time.monotonic() < self._deadline and not self.fault:
-            target = order.targets[turn % len(order.targets)]
+            target = order.targets[next(self._turns) % len(order.targets)]  # one count for all: none is left out
             connection.request(order.verb, target, body=self._body, headers={"Host": order.host})
             answer = connection.getresponse()
             received = 0
-            while count := answer.readinto(self._room):
-                received += count
+            while size := answer.readinto(self._room):
+                received += size
             wanted = order.size_bytes if order.verb == "GET" else 0
             if answer.status != http.client.OK or received != wanted:
                 self.fault = f"HTTP {answer.status} and {received} bytes: {bytes(self._room[:200])!r}"
             else:
                 self.done += 1
-            turn += order.threads
 
     def _connect(self) -> http.client.HTTPConnection:
         plain = socket.create_connection(self._order.connect_to, timeout=60)
@@ -97,7 +97,8 @@ class Worker(threading.Thread):
 def run(order: Order) -> Outcome:
     context = ssl.create_default_context(cafile=order.ca_file) if order.tls_name else None
     start, used_before = time.monotonic(), _cpu_seconds()
-    workers = [Worker(order, context, number, start + order.seconds) for number in range(order.threads)]
+    turns = count()
+    workers = [Worker(order, context, turns, start + order.seconds) for _ in range(order.threads)]
     for worker in workers:
         worker.start()
     for worker in workers:

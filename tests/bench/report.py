@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,14 @@ def write(results: Results, explanation: str) -> str:
         "request's time from its first attempt to its acknowledgement.",
         _kills(results),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(_wrap(part) for part in parts) + "\n"
+
+
+def _wrap(part: str) -> str:
+    """Break a paragraph into lines; headings, tables and what is broken already stay as they are."""
+    if "\n" in part or part.startswith(("#", "<", "|")):
+        return part
+    return textwrap.fill(part, 110, break_long_words=False, break_on_hyphens=False)
 
 
 def goals(results: Results) -> Iterable[Goal]:

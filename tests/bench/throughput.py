@@ -32,6 +32,7 @@ ANYCAST, GATEWAY, LOOPBACK, RADOS = (
 S3_PATHS = (ANYCAST, GATEWAY, LOOPBACK)
 SIZES_BYTES = (64 * KIB, 4 * MIB)
 POOL = "hk.rgw.buckets.data"
+RUN = "legalcloud-bench"
 THREADS = 16
 TARGETS = {64 * KIB: 2000, 4 * MIB: 240}
 """Objects a cell, by size; writers start over when they run out. Well below the tenant's quota of 2 GiB."""
@@ -54,7 +55,7 @@ class Bench:
         for size in SIZES_BYTES:
             for verb, mode in (("PUT", "write"), ("GET", "seq")):
                 speeds[Cell(verb=verb, size_bytes=size, path=RADOS)] = self._rados(mode, size)
-            self._on_gateway(["rados", "-p", POOL, "cleanup", "--run-name", "legalcloud-bench"])
+            self._on_gateway(["rados", "-p", POOL, "cleanup", "--run-name", RUN])
             for path in S3_PATHS:
                 prefix = f"{self._prefix}{len(speeds)}/"
                 targets = {verb: self._sign(verb, prefix, size) for verb in ("PUT", "GET")}
@@ -118,24 +119,12 @@ class Bench:
         return outcome, {**used(), "client": outcome.cpu_seconds}
 
     def _rados(self, mode: str, size: int) -> Speed:
-        words = [
-            "rados",
-            "bench",
-            "-p",
-            POOL,
-            f"{self._seconds:.0f}",
-            mode,
-            "-t",
-            str(THREADS),
-            "--run-name",
-            "legalcloud-bench",
-        ]
+        words = ["rados", "bench", "-p", POOL, f"{self._seconds:.0f}", mode, "-t", str(THREADS), "--run-name", RUN]
         if mode == "write":
             words += ["-b", str(size), "--no-cleanup"]
         with self._counting() as used:
-            text = self._on_gateway(
-                ["bash", "-c", f"TIMEFORMAT='cpu %U %S'; {{ time {' '.join(words)}; }} 2>&1", "bash"]
-            )
+            script = f"TIMEFORMAT='cpu %U %S'; {{ time {shlex.join(words)}; }} 2>&1"
+            text = self._on_gateway(["bash", "-c", script])
         return parse_rados(text, used=used())
 
     def _on_gateway(self, argv: list[str]) -> str:
@@ -176,5 +165,6 @@ def _speed(measured: tuple[Outcome, Mapping[str, float]], size: int) -> Speed:
 
 
 def _network_of(node: Node) -> list[str]:
-    """Run what follows in the network of a node, on the host's files."""
-    return ["nsenter", f"--net=/proc/{processes.pids(node.name)[-1]}/ns/net"]
+    """Run what follows in the network of a node's gateway, on the host's files."""
+    gateway = next(process for process in processes.look([node.name]) if process.name == "radosgw")
+    return ["nsenter", f"--net=/proc/{gateway.pid}/ns/net"]

@@ -9,11 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 FORBIDDEN = 403
-NOT_OFFERED = {"replicate": 405, "serve a website": 405, "delete the website": 405}
-"""What our gateways offer to nobody, and so answer before they look at permissions."""
+NOT_OFFERED = (
+    "replicate", "serve a website", "delete the website",
+    "assume a role", "create a topic", "read a topic", "list topics", "delete a topic",
+)  # fmt: skip
+"""What our gateways offer to nobody; they may say so (405) before they look at permissions."""
+REFUSALS = dict.fromkeys(NOT_OFFERED, (FORBIDDEN, 405))
 ALL_USERS = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
 ROLE, TOPIC = "e2e-role", "e2e-topic"
-"""Made by the operator in the firm's account, so that a refusal is not for want of them."""
+"""Made by the operator in the firm's account where they can be, so that a refusal is not for want of them."""
 ANYBODY_MAY = {"Effect": "Allow", "Principal": "*", "Action": "s3:*"}
 LOCK = {"ObjectLockEnabled": "Enabled"}
 TRUST = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -39,7 +43,7 @@ class Attack:
     version: str
     """Of that object in the locked bucket."""
     topic: str
-    """ARN of TOPIC."""
+    """ARN of TOPIC, which exists only where gateways offer topics."""
     rival: str
     """A bucket of another firm, with the same object in it."""
 
@@ -108,7 +112,6 @@ BUCKETS: dict[str, Attempt] = {
             "TopicConfigurations": [{"Id": "x", "TopicArn": a.topic, "Events": ["s3:ObjectCreated:*"]}]
         },
     ),
-    "read notifications": lambda a: a.s3.get_bucket_notification_configuration(Bucket=a.plain),
     "replicate": lambda a: a.s3.put_bucket_replication(
         Bucket=a.plain,
         ReplicationConfiguration={

@@ -7,15 +7,16 @@ nothing behind; only the image stays, with the lab's.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+log = logging.getLogger(__name__)
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
@@ -38,9 +39,10 @@ install -m 0755 "$BAO" usr/local/bin/bao
 mount --rbind /dev dev
 ip link set lo up
 exec chroot . /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=agent/src \
-    BAO=/usr/local/bin/bao MEASURED=/srv/results/measured sh -c 'cd /srv/legalcloud && exec python3 -m pytest -q -p no:cacheprovider \
-    -o python_files="check_*.py test_*.py" --ignore tests/kms/test_conformance.py \
-    tests/kms'
+    BAO=/usr/local/bin/bao MEASURED=/srv/results/measured HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis sh -euc '
+        cd /srv/legalcloud
+        exec python3 -m pytest -q -p no:cacheprovider -o python_files="check_*.py test_*.py" \
+            --ignore tests/kms/test_conformance.py tests/kms'
 """
 IN_NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "sh", "-euc", SHELL]
 
@@ -76,9 +78,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(answer.read_text())
 
 
-def test_bao_runs_on_the_plugin_and_keeps_every_promise_of_its_checks(
-    image: Path, bao: Path, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_bao_runs_on_the_plugin_and_keeps_every_promise_of_its_checks(image: Path, bao: Path, tmp_path: Path) -> None:
     results, folder = tmp_path / "results", tmp_path / "root"
     results.mkdir()
     folder.mkdir()
@@ -96,4 +96,4 @@ def test_bao_runs_on_the_plugin_and_keeps_every_promise_of_its_checks(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
     for line in (results / "measured").read_text().splitlines():
-        record_property(*line.split(" ", 1))
+        log.info("%s", line)

@@ -11,8 +11,8 @@ OURS, ANOTHERS = "5f1d9c1e-7a57-4d0b-9c31-2f0b6c1b8a10", "0b7b1a52-6f0e-4f43-9a0
 LABEL = (FOLDER.parents[2] / "agent/data/preflight/osd.label").read_bytes()
 
 
-def drive(*signatures: str, fsid: str | None = None, osd: str | None = None) -> Seen:
-    return Seen(device="/dev/vdb", signatures=signatures, fsid=fsid, osd=osd)
+def drive(*signatures: str, fsid: str | None = None, osd: str | None = None, finished: bool | None = False) -> Seen:
+    return Seen(device="/dev/vdb", signatures=signatures, fsid=fsid, osd=osd, finished=finished)
 
 
 def test_an_empty_drive_becomes_an_osd_and_ours_is_left_as_it_is() -> None:
@@ -85,6 +85,7 @@ contents = st.builds(
     ),
     fsid=st.sampled_from([None, OURS, ANOTHERS]),
     osd=st.sampled_from([None, "0"]),
+    finished=st.sampled_from([None, False, True]),
 )
 
 
@@ -104,16 +105,35 @@ def test_nothing_with_a_signature_is_written_to_unless_it_was_named(
         assert kept + (serial in prepare) + any(text.startswith(serial) for text in refused) == 1
 
 
-def test_an_osd_that_an_interrupted_run_left_half_made_is_made_anew() -> None:
-    half = Seen(device="/dev/vdb", signatures=("ceph_bluestore",), fsid=None, osd=None)
-
+@pytest.mark.parametrize("half", [drive("ceph_bluestore"), drive("ceph_bluestore", fsid=OURS, osd="3")])
+def test_an_osd_that_an_interrupted_run_left_half_made_is_made_anew(half: Seen) -> None:
     assert decide({"A": half}, OURS, [], ["A"]) == (["A"], [])
 
 
-def test_a_drive_that_got_somebody_s_file_system_since_is_not_taken_for_half_an_osd() -> None:
-    taken = Seen(device="/dev/vdb", signatures=("ext4",), fsid=None, osd=None)
+def test_an_osd_that_was_finished_is_never_made_anew_whatever_the_mark_says() -> None:
+    whole = drive("ceph_bluestore", fsid=OURS, osd="3", finished=True)
 
-    prepare, refused = decide({"A": taken}, OURS, [], ["A"])
+    assert decide({"A": whole}, OURS, [], ["A"]) == ([], [])
+
+
+def test_on_a_volume_the_mark_asks_a_person() -> None:
+    volume = drive("LVM2_member", fsid=OURS, osd="7", finished=None)
+
+    prepare, refused = decide({"A": volume}, OURS, [], ["A"])
+
+    assert prepare == []
+    assert "cannot be told" in refused[0]
+    assert decide({"A": volume}, OURS, ["A"], ["A"]) == (["A"], [])
+
+
+def test_a_drive_that_got_somebody_s_file_system_since_is_not_taken_for_half_an_osd() -> None:
+    prepare, refused = decide({"A": drive("ext4")}, OURS, [], ["A"])
 
     assert prepare == []
     assert "ext4" in refused[0]
+
+
+def test_the_recorded_label_is_of_a_finished_osd() -> None:
+    found = seen({"device": "/dev/vdb", "signatures": ["ceph_bluestore"], "bluestore": bluestore_label(LABEL)}, [])
+
+    assert found.finished is True

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from plugins.filter.firewall import firewall_elements, firewall_rules
+from plugins.filter.firewall import firewall_elements, firewall_lockout, firewall_rules
 
 
 def entry(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- any wrong value
@@ -73,3 +73,33 @@ def test_set_elements_are_split_by_version_and_sorted() -> None:
     assert firewall_elements(addresses, 4) == "10.77.1.0/24, 10.77.2.11/32"
     assert firewall_elements(addresses, 6) == "fd00::2/128"
     assert firewall_elements([], 6) == ""
+
+
+@pytest.mark.parametrize(
+    ("session", "controllers"),
+    [
+        ("10.77.0.1 46098 10.77.2.11 22", ["10.77.0.1"]),
+        ("10.77.0.1 46098 10.77.2.11 22", ["192.0.2.1", "10.77.0.0/24"]),
+        ("fd00::5 46098 fd00::11 22", ["10.77.0.0/24", "fd00::/64"]),
+        ("\r\n", ["192.0.2.1"]),
+    ],
+)
+def test_rules_that_let_the_session_through_are_no_lockout(session: str, controllers: list[str]) -> None:
+    assert firewall_lockout(session, controllers, 22) == []
+
+
+def test_a_jump_host_that_is_no_controller_is_named_with_the_variable() -> None:
+    (fault,) = firewall_lockout("198.51.100.7 46098 10.77.2.11 22\r\n", ["10.20.0.10", "fd00::/64"], 22)
+
+    assert "comes from 198.51.100.7" in fault
+    assert "firewall_controllers (10.20.0.10, fd00::/64) does not hold it" in fault
+
+
+def test_no_controllers_at_all_is_a_lockout() -> None:
+    assert "firewall_controllers (empty)" in firewall_lockout("10.77.0.1 4 10.77.2.11 22", [], 22)[0]
+
+
+def test_another_port_of_sshd_is_named() -> None:
+    (fault,) = firewall_lockout("10.77.0.1 46098 10.77.2.11 2222", ["10.77.0.1"], 22)
+
+    assert "came in at port 2222, and firewall_ssh_port is 22" in fault

@@ -54,7 +54,7 @@ def test_a_bucket_as_wanted_needs_nothing(bucket: dict[str, Any]) -> None:
         ({"closed": False}, ["close"]),
         ({"policy": True}, ["unpolicy"]),
         ({"retention": ("GOVERNANCE", 1)}, ["lock"]),
-        ({"retention": ("COMPLIANCE", 30)}, ["lock"]),
+        ({"retention": None}, ["lock"]),
         ({"tags": ()}, ["tag"]),
         ({"versioning": False, "locked": False, "retention": None}, ["versioning", "lock"]),
     ],
@@ -73,3 +73,66 @@ def test_versioning_cannot_end_on_a_locked_bucket() -> None:
 def test_encryption_is_never_taken_away() -> None:
     with pytest.raises(BucketConflictError, match=r"bucket b: encryption: null, but it encrypts with AES256"):
         steps("b", wanted_state({**PLAIN, "encryption": "sse-s3"}, NAMES), wanted_state(PLAIN, NAMES))
+
+
+LOSSES = [
+    pytest.param({**LOCKED, "object_lock": None}, ("GOVERNANCE", 30), "wants null", id="the line is gone"),
+    pytest.param(LOCKED, ("COMPLIANCE", 30), r"wants \{mode: GOVERNANCE, days: 30\}", id="a mode that can be lifted"),
+    pytest.param(LOCKED, ("GOVERNANCE", 31), r"wants \{mode: GOVERNANCE, days: 30\}", id="a day less"),
+    pytest.param(
+        {**LOCKED, "object_lock": {"mode": "COMPLIANCE", "days": 30}},
+        ("GOVERNANCE", 2557),
+        r"wants \{mode: COMPLIANCE, days: 30\}",
+        id="stronger but shorter",
+    ),
+    pytest.param(
+        {**LOCKED, "object_lock": {"mode": "GOVERNANCE", "days": 2557}},
+        ("COMPLIANCE", 30),
+        r"wants \{mode: GOVERNANCE, days: 2557\}",
+        id="longer but weaker",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bucket", "retention", "says"), LOSSES)
+def test_a_retention_is_not_weakened_by_a_file_alone(
+    bucket: dict[str, Any], retention: tuple[str, int], says: str
+) -> None:
+    seen = replace(wanted_state(LOCKED, NAMES), retention=retention)
+    wanted = wanted_state(bucket, NAMES)
+    mode, days = retention
+
+    with pytest.raises(BucketConflictError, match=says) as refusal:
+        steps("b", seen, wanted)
+
+    assert f"bucket b: object_lock: has {{mode: {mode}, days: {days}}}" in str(refusal.value)
+    assert "-e tenants_weaken=b" in str(refusal.value)
+    assert steps("b", seen, wanted, weaken=True) == ["lock"]
+
+
+@pytest.mark.parametrize(
+    ("retention", "lock"),
+    [
+        (("GOVERNANCE", 30), {"mode": "COMPLIANCE", "days": 30}),
+        (("COMPLIANCE", 30), {"mode": "COMPLIANCE", "days": 31}),
+    ],
+)
+def test_a_retention_is_strengthened_without_asking(retention: tuple[str, int], lock: dict[str, Any]) -> None:
+    seen = replace(wanted_state(LOCKED, NAMES), retention=retention)
+
+    assert steps("b", seen, wanted_state({**LOCKED, "object_lock": lock}, NAMES)) == ["lock"]
+
+
+def test_versioning_is_not_ended_by_a_file_alone() -> None:
+    seen, wanted = wanted_state({**PLAIN, "versioning": True}, NAMES), wanted_state(PLAIN, NAMES)
+
+    with pytest.raises(BucketConflictError, match=r"bucket b: versioning: has true.* -e tenants_weaken=b"):
+        steps("b", seen, wanted)
+
+    assert steps("b", seen, wanted, weaken=True) == ["versioning"]
+
+
+@pytest.mark.parametrize("seen", [LOCKED, {**PLAIN, "encryption": "sse-s3"}], ids=["locked", "encrypted"])
+def test_a_lock_and_encryption_stay_whoever_asks(seen: dict[str, Any]) -> None:
+    with pytest.raises(BucketConflictError):
+        steps("b", wanted_state(seen, NAMES), wanted_state(PLAIN, NAMES), weaken=True)

@@ -49,8 +49,11 @@ def test_a_unit_older_than_its_configuration_restarts() -> None:
 
 
 def test_a_unit_that_does_not_run_starts_and_is_not_restarted_too() -> None:
-    for state in ("inactive", "failed"):
-        assert plan(wanted(), observed(active=state), configured_at=200) == (Step.START,)
+    assert plan(wanted(), observed(active="inactive"), configured_at=200) == (Step.START,)
+
+
+def test_a_unit_that_failed_too_often_has_its_count_forgotten_first() -> None:
+    assert plan(wanted(), observed(active="failed"), configured_at=200) == (Step.RESET_FAILED, Step.START)
 
 
 def test_a_unit_that_is_starting_is_left_to_it() -> None:

@@ -1,4 +1,4 @@
-"""The PKCS#11 library behind PyKCS11: the thin shell. Everything here runs in one thread, one operation at a time."""
+"""The PKCS#11 library behind PyKCS11: the thin shell. One operation at a time; it is not made for threads."""
 
 from __future__ import annotations
 
@@ -72,9 +72,11 @@ class Library:
             library.unload()
 
     def tokens(self) -> list[TokenFacts]:
+        """List the tokens that are present; an empty slot that waits to be initialised is none."""
         library = self._load()
         with _telling(f"list the tokens of {self.path}"):
-            return [_token_facts(library, slot) for slot in library.getSlotList(tokenPresent=True)]
+            infos = [(slot, library.getTokenInfo(slot)) for slot in library.getSlotList(tokenPresent=True)]
+        return [_token_facts(slot, info) for slot, info in infos if info.flags & LowLevel.CKF_TOKEN_INITIALIZED]
 
     @contextlib.contextmanager
     def session(self, token: TokenFacts) -> Iterator[Session]:
@@ -158,13 +160,11 @@ def _gcm(nonce: bytes) -> PyKCS11.AES_GCM_Mechanism:
     return PyKCS11.AES_GCM_Mechanism(nonce, b"", TAG_BITS)
 
 
-def _token_facts(library: PyKCS11.PyKCS11Lib, slot: int) -> TokenFacts:
-    info = library.getTokenInfo(slot)
-    flags = info.flags
+def _token_facts(slot: int, info: PyKCS11.CK_TOKEN_INFO) -> TokenFacts:
     return TokenFacts(
         slot=slot,
         label=info.label.strip(PADDING),
         serial=info.serialNumber.strip(PADDING),
-        pin_locked=bool(flags & LowLevel.CKF_USER_PIN_LOCKED),
-        pin_final_try=bool(flags & LowLevel.CKF_USER_PIN_FINAL_TRY),
+        pin_locked=bool(info.flags & LowLevel.CKF_USER_PIN_LOCKED),
+        pin_final_try=bool(info.flags & LowLevel.CKF_USER_PIN_FINAL_TRY),
     )

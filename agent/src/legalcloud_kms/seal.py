@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import signal
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -37,6 +38,8 @@ HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {
     "sha512": hashes.SHA512,
 }
 ROOT_KEY_BYTES = 32
+HANG_SECONDS = 60
+"""Longer than a network HSM takes to fail over, shorter than a person takes to notice."""
 T = TypeVar("T")
 
 
@@ -89,6 +92,14 @@ class Seal:
         return self._with_token(operation)
 
     def _with_token(self, operation: Callable[[Session], T]) -> T:
+        """Run before the alarm: a library that hangs ends the process, and bao starts a new one for its next call."""
+        signal.alarm(HANG_SECONDS)
+        try:
+            return self._at_most_twice(operation)
+        finally:
+            signal.alarm(0)
+
+    def _at_most_twice(self, operation: Callable[[Session], T]) -> T:
         """Run in a session of its own. A library loaded earlier that fails is loaded anew, once."""
         fresh = not self._library.loaded
         try:

@@ -30,7 +30,8 @@ class UnknownInstanceError(Exception):
 class Service:
     """One for the life of the process: libraries and refused PINs outlive a configuration that bao loads anew.
 
-    One thread speaks to the tokens. A network token that hangs holds up the next call, and not bao's health checks.
+    One thread is the tokens' own. Not for speed, as PyKCS11 holds Python's lock while a token thinks: a PKCS#11 library
+    that uses OpenSSL (SoftHSM does) leaves errors in its thread's queue, and TLS in the same thread breaks over them.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -102,14 +103,14 @@ class Service:
         self.done.set()
         return b""
 
+    async def _in_token_thread(self, function: Callable[..., R], *arguments: object) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._token_thread, function, *arguments)
+
     def _seal(self, message: bytes) -> Seal:
         try:
             return self._seals[messages.wrapper_id(message)]
         except KeyError:
             raise UnknownInstanceError from None
-
-    async def _in_token_thread(self, function: Callable[..., R], *arguments: object) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._token_thread, function, *arguments)
 
 
 def _logged(path: str, call: Call) -> Call:

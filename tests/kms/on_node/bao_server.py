@@ -147,16 +147,16 @@ class BaoServer:
         status, answer = self.ask("GET", "sys/seal-status")
         return bool(answer["sealed"]) if status == 200 else None
 
-    def wait_unsealed(self, seconds: float = 20) -> None:
+    def wait_unsealed(self, seconds: float = 60) -> None:
         self.wait_for(lambda: self.sealed() is False, "unsealed", seconds)
 
-    def wait_active(self, seconds: float = 20) -> None:
+    def wait_active(self, seconds: float = 60) -> None:
         self.wait_for(lambda: self.ask("GET", "sys/health")[0] == 200, "active", seconds)
 
-    def wait_logged(self, text: str, seconds: float = 20, times: int = 1) -> None:
+    def wait_logged(self, text: str, seconds: float = 60, times: int = 1) -> None:
         self.wait_for(lambda: self.logged(text) >= times, f"{times} times {text!r} in the log", seconds)
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not {what} after {seconds} s; the log ends:\n{self.text()[-4000:]}"

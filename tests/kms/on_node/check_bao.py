@@ -15,9 +15,8 @@ from tests.kms.on_node.bao_server import KEY, TOKEN, BaoServer
 from tests.kms.on_node.softhsm import LIBRARY, PIN, SoftHsm
 
 Measured = Callable[[str, object], None]
-UNSEAL_SECONDS = 5
-RETRY_SECONDS = 10
-"""bao asks the seal again every five seconds while it is sealed."""
+PATIENCE_SECONDS = 30
+"""For what takes bao five seconds (its own pause between two tries) on a machine with time to spare."""
 
 
 def test_bao_unseals_itself_after_each_of_five_restarts(bao: BaoServer, measured: Measured) -> None:
@@ -27,12 +26,12 @@ def test_bao_unseals_itself_after_each_of_five_restarts(bao: BaoServer, measured
 
     for _ in range(5):
         began = bao.restart()
-        bao.wait_unsealed()
+        bao.wait_unsealed(PATIENCE_SECONDS)
         seconds.append(time.monotonic() - began)
         bao.wait_active()
 
     measured("unsealed_after_seconds", " ".join(f"{value:.2f}" for value in seconds))
-    assert max(seconds) < UNSEAL_SECONDS
+    assert len(bao.plugin_pids()) == 1
     assert bao.ask("GET", "sys/seal-status")[1]["type"] == "pkcs11"
 
 
@@ -51,7 +50,7 @@ def test_without_its_token_bao_stays_sealed_and_unseals_by_itself_when_it_is_bac
     assert bao.ask("GET", "sys/health")[0] == 503
     hsm.bring_back()
     began = time.monotonic()
-    bao.wait_active(RETRY_SECONDS)
+    bao.wait_active(PATIENCE_SECONDS)
     measured("active_after_token_came_back_seconds", f"{time.monotonic() - began:.1f}")
 
 
@@ -67,7 +66,7 @@ def test_a_wrong_pin_is_tried_once_and_a_corrected_one_unseals(bao: BaoServer) -
     assert bao.sealed() is True
     assert bao.logged("reason=pin-wrong") == 1
     bao.write_pin(PIN)
-    bao.wait_active(RETRY_SECONDS)
+    bao.wait_active(PATIENCE_SECONDS)
 
 
 def test_a_token_lost_while_running_stops_nothing_and_is_noticed(bao: BaoServer, hsm: SoftHsm) -> None:
@@ -94,6 +93,22 @@ def test_a_killed_plugin_is_replaced(bao: BaoServer) -> None:
     bao.wait_for(lambda: bao.plugin_pids() not in ([], [first]), "a new plugin")
     bao.restart()
     bao.wait_active()
+
+
+def test_a_plugin_that_hangs_for_a_while_stops_nothing(bao: BaoServer) -> None:
+    bao.start()
+    token = bao.initialise()["root_token"]
+    (plugin,) = bao.plugin_pids()
+
+    os.kill(plugin, signal.SIGSTOP)
+    time.sleep(3)
+
+    assert bao.ask("GET", "sys/health")[0] == 200
+    assert bao.ask("POST", "sys/mounts/transit", {"type": "transit"}, token)[0] == 204
+    os.kill(plugin, signal.SIGCONT)
+    passed = bao.logged("seal health test passed")
+    bao.wait_logged("seal health test passed", times=passed + 1)
+    assert bao.plugin_pids() == [plugin]
 
 
 def test_a_changed_plugin_is_refused(bao: BaoServer) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,7 +128,7 @@ def test_a_token_that_went_and_came_back_is_seen_without_a_restart(make: Make, h
     sealed = seal.encrypt(SECRET)
     hsm.take_away()
 
-    with pytest.raises(errors.KmsError):
+    with pytest.raises(errors.TokenAbsentError, match="present: none"):
         seal.decrypt(sealed)
     hsm.bring_back()
 
@@ -139,6 +142,20 @@ def test_a_wrong_pin_reaches_the_token_once_even_by_another_seal(make: Make) -> 
         make(pin="env://WRONG").encrypt(SECRET)
 
     make(pin="env://RIGHT").prove()
+
+
+def test_a_token_that_hangs_ends_the_process_and_not_the_patience_of_bao(hsm: SoftHsm, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hanging")  # SoftHSM waits for ever for its configuration, inside C_Initialize
+    program = f"""
+from legalcloud_kms import check, seal
+seal.HANG_SECONDS = 1
+check.check(["lib={LIBRARY}", "token_label={TOKEN}", "key_label={KEY}", "pin=env://PIN"], {{}})
+"""
+    environment = os.environ | {"SOFTHSM2_CONF": str(tmp_path / "hanging")}
+
+    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=30, check=False)
+
+    assert done.returncode == -signal.SIGALRM
 
 
 def test_a_library_that_is_not_there_is_named(hsm: SoftHsm) -> None:

@@ -45,9 +45,13 @@ class Started:
         self.server_der = base64.b64decode(certificate + "=" * (-len(certificate) % 4))
 
     def call(self, path: str, message: bytes = b"", identity: Identity | None = None) -> bytes:
-        return asyncio.run(self._call(path, message, self.client if identity is None else identity))
+        return self.call_often(path, message, times=1, identity=identity)
 
-    async def _call(self, path: str, message: bytes, identity: Identity) -> bytes:
+    def call_often(self, path: str, message: bytes, times: int, identity: Identity | None = None) -> bytes:
+        """Call some times over one connection; return the last answer."""
+        return asyncio.run(self._call(path, message, times, identity or self.client))
+
+    async def _call(self, path: str, message: bytes, times: int, identity: Identity) -> bytes:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(self.server_der))
         context.set_alpn_protocols(["h2"])
@@ -59,7 +63,8 @@ class Started:
         try:
             async with Channel(path=self.socket, ssl=context, codec=RawCodec(), config=named) as channel:
                 method: UnaryUnaryMethod[bytes, bytes] = UnaryUnaryMethod(channel, path, bytes, bytes)
-                return bytes(await method(message, timeout=10))
+                answers = [await method(message, timeout=10) for _ in range(times)]
+                return answers[-1]
         finally:
             await asyncio.sleep(0.1)  # the transport closes in the background, and the loop ends here
 
@@ -101,6 +106,13 @@ def test_it_seals_and_opens_and_says_who_it_is(started: Started) -> None:
     assert wire.raw(wire.parse(started.call("/pb.Wrapper/Type", named)), 10) == b"pkcs11"
     assert wire.raw(wire.parse(started.call("/pb.Wrapper/KeyId", named)), 10) == f"{KEY}:".encode()
     assert wire.raw(wire.parse(started.call("/metadata.Metadata/Get")), 1) == b"pin"
+
+
+def test_what_the_token_leaves_behind_in_openssl_does_not_break_the_connection(started: Started) -> None:
+    instance = wire.raw(wire.parse(started.call("/pb.Wrapper/SetConfig", configuration(started.bao))), 1)
+    message = wire.field(1, instance) + wire.field(10, b"root key")
+
+    assert started.call_often("/pb.Wrapper/Encrypt", message, times=50)
 
 
 def test_an_instance_of_an_earlier_process_is_not_found(started: Started) -> None:

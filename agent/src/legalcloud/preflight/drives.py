@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from legalcloud.preflight.facts import DriveSeen, NodeFacts
 from legalcloud.preflight.finding import (
+    DRIVE_PRESENT,
     Answer,
     Case,
     Check,
@@ -62,9 +63,7 @@ def _distinct(_case: Case, node: Node, facts: NodeFacts) -> Answer:
         return unknown(node.name, facts.drives_problem or "the node was not asked about its drives")
     devices = Counter(seen.device for seen in facts.drives.values() if seen.device is not None)
     shared = sorted(device for device, times in devices.items() if times > 1)
-    return holds(
-        not shared, node.name, f"two serials lead to {', '.join(shared)}" if shared else "one device a serial"
-    )
+    return holds(not shared, node.name, f"two serials lead to {', '.join(shared)}" if shared else "one device a serial")
 
 
 def _empty(case: Case, _facts: NodeFacts, subject: str, seen: DriveSeen) -> Answer:
@@ -114,11 +113,12 @@ def _unused(_case: Case, facts: NodeFacts, subject: str, seen: DriveSeen) -> Ans
 
 CHECKS = (
     Check(
-        id="drive-present",
+        id=DRIVE_PRESENT,
         title="Registered drives are there",
         why="The register is what the auditor counts; a serial that is absent or doubled is nobody's.",
         remedy="Correct legalcloud_drives in hosts.yml, or fit the drive: lsblk -o PATH,SERIAL.",
         judge=each_node(_present),
+        waivable=Waivable.BY_SUBJECT,
     ),
     Check(
         id="drive-distinct",

@@ -10,8 +10,13 @@ from enum import StrEnum
 from legalcloud.plan import Plan
 from legalcloud.preflight.advisories import Advisory
 from legalcloud.preflight.facts import NodeFacts
-from legalcloud.preflight.limits import Limits
+from legalcloud.preflight.limits import Limits, Waiver
 from legalcloud.register import Node, Register
+
+NODE_ANSWERS = "node-answers"
+"""Id of the check that every node answers at all."""
+DRIVE_PRESENT = "drive-present"
+"""Id of the check that every registered drive is there."""
 
 
 class Severity(StrEnum):
@@ -38,7 +43,7 @@ class Waivable(StrEnum):
 
     YES = "yes"
     BY_SUBJECT = "by subject"
-    """Only for one named subject: nobody waives "all drives"."""
+    """Only for one named subject: nobody waives "all drives" or "all nodes"."""
     NO = "no"
 
 
@@ -76,6 +81,24 @@ class Case:
     def may_lack(self, facts: NodeFacts) -> bool:
         """Tell whether site.yml may still have to bring things: it has not been there, or runs next."""
         return self.limits.site_follows or not facts.provisioned
+
+    def waiver(self, check: str, subject: str, *, named: bool) -> Waiver | None:
+        """Return the waiver in force for a subject of a check; `named` passes over those that name no subject."""
+        accepted = (subject,) if named else (subject, None)
+        for waiver in self.limits.waivers:
+            if waiver.check == check and waiver.subject in accepted and waiver.expires >= self.today:
+                return waiver
+        return None
+
+    def written_off(self, subject: str) -> bool:
+        """Tell whether a person accepts that this node is silent, or that this drive is not there."""
+        node, _slash, serial = subject.partition("/")
+        facts = self.facts.get(node)
+        if facts is None:
+            return self.waiver(NODE_ANSWERS, node, named=True) is not None
+        drive = (facts.drives or {}).get(serial)
+        gone = drive is not None and drive.device is None and not drive.claimed_by
+        return gone and self.waiver(DRIVE_PRESENT, subject, named=True) is not None
 
 
 Judge = Callable[[Case], Iterable[Answer]]

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import date
 
 from legalcloud.preflight import ceph, clock, drives, network, system, topology
-from legalcloud.preflight.finding import Answer, Case, Check, Outcome, Severity, Waivable, failed, ok
+from legalcloud.preflight.finding import (
+    NODE_ANSWERS,
+    Answer,
+    Case,
+    Check,
+    Outcome,
+    Severity,
+    Waivable,
+    failed,
+    ok,
+)
 from legalcloud.preflight.limits import Waiver
 
 _BAD = (Outcome.FAILED, Outcome.UNKNOWN)
@@ -46,7 +56,7 @@ def _waivers(case: Case) -> Iterator[Answer]:
         elif check.waivable is Waivable.NO:
             yield failed(subject, f"{waiver}: this check cannot be waived")
         elif check.waivable is Waivable.BY_SUBJECT and waiver.subject is None:
-            yield failed(subject, f"{waiver}: name the one subject that is waived, as NODE/SERIAL")
+            yield failed(subject, f"{waiver}: name the one subject that is waived, as NODE or NODE/SERIAL")
         elif waiver.expires < case.today:
             yield failed(subject, f"{waiver}: expired on {waiver.expires}")
         else:
@@ -73,8 +83,18 @@ BY_ID = {check.id: check for check in CHECKS}
 
 
 def judge(case: Case, checks: Sequence[Check] = CHECKS) -> tuple[Result, ...]:
-    """Every answer of every check, in the order of the checks."""
-    return tuple(_result(case, check, answer) for check in checks for answer in check.judge(case))
+    """Every answer of every check, in the order of the checks; none about what a person has written off."""
+    return tuple(
+        _result(case, check, answer)
+        for check in checks
+        for answer in check.judge(case)
+        if not _follows(case, check, answer)
+    )
+
+
+def _follows(case: Case, check: Check, answer: Answer) -> bool:
+    """Tell whether an answer is missing only because its node or drive is written off: its waived line says so."""
+    return answer.outcome is Outcome.UNKNOWN and check.id != NODE_ANSWERS and case.written_off(answer.subject)
 
 
 def _result(case: Case, check: Check, answer: Answer) -> Result:
@@ -96,13 +116,4 @@ def _result(case: Case, check: Check, answer: Answer) -> Result:
 def _waiver_for(case: Case, check: Check, answer: Answer) -> Waiver | None:
     if answer.outcome not in _BAD or check.waivable is Waivable.NO:
         return None
-    for waiver in case.limits.waivers:
-        named = waiver.subject is not None or check.waivable is Waivable.YES
-        if (
-            waiver.check == check.id
-            and waiver.subject in (None, answer.subject)
-            and named
-            and waiver.expires >= case.today
-        ):
-            return waiver
-    return None
+    return case.waiver(check.id, answer.subject, named=check.waivable is Waivable.BY_SUBJECT)

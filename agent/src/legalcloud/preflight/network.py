@@ -104,16 +104,14 @@ def _echoes(case: Case, node: Node, facts: NodeFacts, *, full: bool) -> Answer:
         return unknown(node.name, "the node could not send echoes")
     silent = []
     for other in case.register.nodes:
-        if other.name == node.name:
+        if other.name == node.name or case.written_off(other.name):
             continue
         echo = facts.network.echoes.get(other.name)
         if echo is None:
             return unknown(node.name, f"{other.name} was not asked")
         if not (echo.full if full else echo.small):
             silent.append(other.name + (f" ({echo.problem})" if echo.problem else ""))
-    return holds(
-        not silent, node.name, f"no answer from {', '.join(silent)}" if silent else "all other nodes answer"
-    )
+    return holds(not silent, node.name, f"no answer from {', '.join(silent)}" if silent else "all other nodes answer")
 
 
 def _ports(case: Case, node: Node, facts: NodeFacts) -> Answer:

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from legalcloud.errors import ParseError
-from legalcloud.preflight.finding import Outcome, Severity
+from legalcloud.preflight.finding import NODE_ANSWERS, Outcome, Severity
 from legalcloud.preflight.judge import Result
 from legalcloud.preflight.tree import Tree
 
 FORMAT = "legalcloud-preflight/1"
-ANSWERS = "node-answers"
-"""Id of the check that every node answers at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +104,11 @@ def _result(entry: Tree) -> Result:
 
 def condensed(results: Sequence[Result]) -> tuple[tuple[Result, ...], str | None]:
     """Leave out what merely follows from silent nodes, and say how much; the report itself keeps it."""
-    silent = {result.subject for result in results if result.check == ANSWERS and result.refuses}
+    silent = {result.subject for result in results if result.check == NODE_ANSWERS and result.refuses}
     shown = tuple(
         result
         for result in results
-        if result.check == ANSWERS or result.outcome is not Outcome.UNKNOWN or result.subject not in silent
+        if result.check == NODE_ANSWERS or result.outcome is not Outcome.UNKNOWN or result.subject not in silent
     )
     hidden = len(results) - len(shown)
     note = f"{hidden} more questions to {', '.join(sorted(silent))} have no answer" if hidden else None

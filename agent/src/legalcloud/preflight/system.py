@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from legalcloud.preflight.facts import NodeFacts
 from legalcloud.preflight.finding import (
+    NODE_ANSWERS,
     Answer,
     Case,
     Check,
@@ -30,9 +31,7 @@ def _answered(case: Case) -> Iterator[Answer]:
         if node.name in case.facts:
             yield ok(node.name, "answered")
         else:
-            yield unknown(
-                node.name, case.problems.get(node.name, "unreachable, or its facts were not gathered")
-            )
+            yield unknown(node.name, case.problems.get(node.name, "unreachable, or its facts were not gathered"))
 
 
 def _release(case: Case, node: Node, facts: NodeFacts) -> Answer:
@@ -53,17 +52,13 @@ def _architecture(_case: Case, node: Node, facts: NodeFacts) -> Answer:
 
 
 def _python(case: Case, node: Node, facts: NodeFacts) -> Answer:
-    return holds(
-        facts.system.python >= case.limits.python_min, node.name, ".".join(map(str, facts.system.python))
-    )
+    return holds(facts.system.python >= case.limits.python_min, node.name, ".".join(map(str, facts.system.python)))
 
 
 def _systemd(case: Case, node: Node, facts: NodeFacts) -> Answer:
     if facts.system.systemd is None:
         return unknown(node.name, "`systemctl --version` gave no version")
-    return holds(
-        facts.system.systemd >= case.limits.systemd_min, node.name, f"systemd {facts.system.systemd}"
-    )
+    return holds(facts.system.systemd >= case.limits.systemd_min, node.name, f"systemd {facts.system.systemd}")
 
 
 def _machine_id(case: Case, node: Node, facts: NodeFacts) -> Answer:
@@ -71,9 +66,7 @@ def _machine_id(case: Case, node: Node, facts: NodeFacts) -> Answer:
     if own is None:
         return unknown(node.name, "/etc/machine-id is missing or empty")
     shared = Counter(other.system.machine_id for other in case.facts.values())
-    twins = sorted(
-        name for name, other in case.facts.items() if other.system.machine_id == own and name != node.name
-    )
+    twins = sorted(name for name, other in case.facts.items() if other.system.machine_id == own and name != node.name)
     return holds(shared[own] == 1, node.name, f"shared with {', '.join(twins)}" if twins else "its own")
 
 
@@ -135,19 +128,18 @@ def _time_zone(case: Case) -> Iterator[Answer]:
 def _entropy(_case: Case, node: Node, facts: NodeFacts) -> Answer:
     if facts.system.entropy_bits is None:
         return unknown(node.name, "the kernel tells no entropy")
-    return holds(
-        facts.system.entropy_bits >= _ENTROPY_BITS_MIN, node.name, f"{facts.system.entropy_bits} bits"
-    )
+    return holds(facts.system.entropy_bits >= _ENTROPY_BITS_MIN, node.name, f"{facts.system.entropy_bits} bits")
 
 
 CHECKS = (
     Check(
-        id="node-answers",
+        id=NODE_ANSWERS,
         title="Every node of the register answers",
         why="A node that cannot be asked cannot be judged.",
-        remedy="Try `ansible NODE -m ping`; correct the address, the key or the host key, or start the node.",
+        remedy="Try `ansible NODE -m ping`; correct the address, the key or the host key, or start the node. "
+        'docs/operating.md, "When a node is down", says how to go on without it.',
         judge=_answered,
-        waivable=Waivable.NO,
+        waivable=Waivable.BY_SUBJECT,
     ),
     Check(
         id="debian-release",
