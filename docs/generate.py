@@ -43,9 +43,7 @@ def roles_page(root: Path) -> str:
 
 
 def _wrapped(text: str | list[str]) -> str:
-    return textwrap.fill(
-        _cell(text) or "No description.", 110, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.fill(_cell(text) or "No description.", 110, break_long_words=False, break_on_hyphens=False)
 
 
 def _rows(options: Mapping[str, Mapping[str, Any]], *, prefix: str) -> Iterator[str]:
@@ -134,9 +132,7 @@ def stale(root: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="Write nothing; fail if a page differs from its source."
-    )
+    parser.add_argument("--check", action="store_true", help="Write nothing; fail if a page differs from its source.")
     if parser.parse_args().check:
         for name in (found := stale(ROOT)):
             print(f"{name} lags behind its source: type `make docs` and commit it.", file=sys.stderr)  # noqa: T201 -- a command

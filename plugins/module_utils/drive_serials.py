@@ -30,9 +30,7 @@ class DriveSerialError(Exception):
     """A source of serials says something that we cannot read."""
 
 
-def candidates(
-    lsblk: Mapping[str, Any], lab: Mapping[str, str], by_id: Mapping[str, str]
-) -> dict[str, frozenset[str]]:
+def candidates(lsblk: Mapping[str, Any], lab: Mapping[str, str], by_id: Mapping[str, str]) -> dict[str, frozenset[str]]:
     """Every device that claims a serial, by serial.
 
     `lsblk` is the JSON of `LSBLK`, `lab` the lab file, `by_id` link name to device path. A link's name does
@@ -50,9 +48,7 @@ def resolve(lsblk: Mapping[str, Any], lab: Mapping[str, str], by_id: Mapping[str
     return {serial: next(iter(devices)) for serial, devices in claimed.items() if len(devices) == 1}
 
 
-def _claims(
-    lsblk: Mapping[str, Any], lab: Mapping[str, str], by_id: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+def _claims(lsblk: Mapping[str, Any], lab: Mapping[str, str], by_id: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield from lab.items()
     for block in lsblk.get("blockdevices", []):
         serial = (block.get("serial") or "").strip()

@@ -113,15 +113,11 @@ def _echoes(
     four = version == 4  # noqa: PLR2004 -- the version of the protocol
     mark = os.getpid() & 0xFFFF
     sizes = {"small": 56, "full": mtu_bytes - (28 if four else 48)}
-    open_questions = {
-        number: (name, kind) for number, (name, kind) in enumerate((n, k) for n in peers for k in sizes)
-    }
+    open_questions = {number: (name, kind) for number, (name, kind) in enumerate((n, k) for n in peers for k in sizes)}
     family = socket.AF_INET if four else socket.AF_INET6
     protocol = socket.IPPROTO_ICMP if four else socket.IPPROTO_ICMPV6
     with socket.socket(family, socket.SOCK_RAW, protocol) as raw:
-        level, option = (
-            (socket.IPPROTO_IP, _IP_MTU_DISCOVER) if four else (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER)
-        )
+        level, option = (socket.IPPROTO_IP, _IP_MTU_DISCOVER) if four else (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER)
         raw.setsockopt(level, option, _PROBE)
         start = time.monotonic()
         for round_ends in (start + wait_seconds / 2, start + wait_seconds):
@@ -172,8 +168,7 @@ def listeners(root: Path = Path("/")) -> list[dict[str, Any]]:
             if fields[3] == _LISTENING:
                 found.add((int(fields[1].rpartition(":")[2], 16), holders.get(fields[9])))
     return [
-        {"port": port, "process": process}
-        for port, process in sorted(found, key=lambda item: (item[0], item[1] or ""))
+        {"port": port, "process": process} for port, process in sorted(found, key=lambda item: (item[0], item[1] or ""))
     ]
 
 

@@ -94,6 +94,4 @@ def _is_up(observed: Observed) -> bool:
 
 
 def _is_outdated(observed: Observed, configured_at: float | None) -> bool:
-    return (
-        configured_at is not None and observed.started_at is not None and observed.started_at < configured_at
-    )
+    return configured_at is not None and observed.started_at is not None and observed.started_at < configured_at

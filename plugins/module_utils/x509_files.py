@@ -97,9 +97,7 @@ def read(pem: bytes, *, key: ec.EllipticCurvePrivateKey, ca_pem: bytes) -> Certi
 
 def _utc(certificate: x509.Certificate, field: str) -> datetime:
     """Read a time by its aware name (cryptography 42) or its older, naive one."""
-    value: datetime = getattr(certificate, f"{field}_utc", None) or getattr(certificate, field).replace(
-        tzinfo=UTC
-    )
+    value: datetime = getattr(certificate, f"{field}_utc", None) or getattr(certificate, field).replace(tzinfo=UTC)
     return value
 
 
@@ -114,18 +112,12 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def _public(holder: x509.Certificate | ec.EllipticCurvePrivateKey) -> bytes:
-    return holder.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return holder.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _is_signed_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     public, algorithm = ca.public_key(), certificate.signature_hash_algorithm
-    if (
-        certificate.issuer != ca.subject
-        or not isinstance(public, ec.EllipticCurvePublicKey)
-        or algorithm is None
-    ):
+    if certificate.issuer != ca.subject or not isinstance(public, ec.EllipticCurvePublicKey) or algorithm is None:
         return False
     try:
         public.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))

@@ -146,9 +146,7 @@ class Placement:
             return
         folder = Path(tempfile.gettempdir()) if self.module.check_mode else self.path.parent
         if not folder.is_dir():
-            self.module.fail_json(
-                msg=f"{self.path}: its folder does not exist. List it before, with state: directory."
-            )
+            self.module.fail_json(msg=f"{self.path}: its folder does not exist. List it before, with state: directory.")
         staged = self.staged = stage(self.path, self.wanted.content, folder=folder)
         self._own(staged)
         if self.validate:
@@ -207,9 +205,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(changed),
         changed_paths=[str(placement.path) for placement in changed],
-        files={
-            str(placement.path): [str(change) for change in placement.changes] for placement in placements
-        },
+        files={str(placement.path): [str(change) for change in placement.changes] for placement in placements},
         diff=[diff(p.wanted, p.observed, p.changes, secret=p.secret) for p in changed],
     )
 

@@ -162,9 +162,7 @@ class Keeper:
         try:
             key = x509_files.load_key(pem)
         except ValueError as error:
-            key = self.module.fail_json(
-                msg=f"{self.stem}.key: {error}. Move it away; the next run makes another."
-            )
+            key = self.module.fail_json(msg=f"{self.stem}.key: {error}. Move it away; the next run makes another.")
         return key
 
     def install(self, signed: bytes, key: Any) -> None:  # noqa: ANN401 -- as above

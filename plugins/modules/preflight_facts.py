@@ -138,9 +138,7 @@ def network(node: str, nodes: Mapping[str, str], time_sources: Sequence[str]) ->
     peers = {name: address for name, address in nodes.items() if name != node}
     jobs: dict[str, Any] = {
         **{f"forward {name}": functools.partial(node_network.addresses_of, name) for name in nodes},
-        **{
-            f"reverse {name}": functools.partial(node_network.name_of, place) for name, place in nodes.items()
-        },
+        **{f"reverse {name}": functools.partial(node_network.name_of, place) for name, place in nodes.items()},
         **{f"time {server}": functools.partial(node_network.ask_time, server) for server in time_sources},
         "echo": functools.partial(node_network.echoes, peers, own[0] if own else 1500),
     }

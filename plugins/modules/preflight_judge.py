@@ -75,9 +75,7 @@ def report_on(params: dict[str, Any], now: datetime) -> Report:
             problems[name] = str(error)
     case = Case(
         register=loaded.register,
-        plan=None
-        if loaded.plan is None
-        else plan.parse(loaded.plan, str(folder / "group_vars/all/plan.yml")),
+        plan=None if loaded.plan is None else plan.parse(loaded.plan, str(folder / "group_vars/all/plan.yml")),
         facts=facts,
         problems=problems,
         limits=limits.parse(params["limits"]),

@@ -66,10 +66,7 @@ PROPERTIES = "Names,LoadState,UnitFileState,ActiveState,InactiveExitTimestampMon
 def modified_at(patterns: list[str]) -> float | None:
     """Return when the newest of these files was written; a removed file is not seen."""
     times = [
-        path.stat().st_mtime
-        for pattern in patterns
-        for path in Path("/").glob(pattern.lstrip("/"))
-        if path.is_file()
+        path.stat().st_mtime for pattern in patterns for path in Path("/").glob(pattern.lstrip("/")) if path.is_file()
     ]
     return max(times, default=None)
 
@@ -78,9 +75,7 @@ def systemctl(module: AnsibleModule, *arguments: str) -> str:
     code, out, err = module.run_command(["systemctl", *arguments], environ_update={"LC_ALL": "C"})
     if code:
         unit = arguments[-1]
-        module.fail_json(
-            msg=f"systemctl {' '.join(arguments)} failed: {err.strip()} Look at journalctl --unit={unit}."
-        )
+        module.fail_json(msg=f"systemctl {' '.join(arguments)} failed: {err.strip()} Look at journalctl --unit={unit}.")
     return str(out)
 
 

@@ -94,9 +94,7 @@ def main() -> None:
             unsettable[name] = "read-only here"
     if unsettable and module.params["read_only_is_error"]:
         listed = "; ".join(f"{name}: {reason}" for name, reason in unsettable.items())
-        module.fail_json(
-            msg=f"Kernel parameters cannot be set: {listed}. In a container set them on its host."
-        )
+        module.fail_json(msg=f"Kernel parameters cannot be set: {listed}. In a container set them on its host.")
     module.exit_json(
         changed=bool(changed),
         unsettable=sorted(unsettable),

@@ -113,10 +113,7 @@ def facts_of(number: int, here: Node) -> NodeFacts:
             reverse={other.name: other.name for other in REGISTER.nodes},
             echoes={name: Echo(small=True, full=True, problem=None) for name in names if name != here.name},
         ),
-        drives={
-            drive.serial: replace(drives[place], serial=drive.serial)
-            for place, drive in enumerate(here.drives)
-        },
+        drives={drive.serial: replace(drives[place], serial=drive.serial) for place, drive in enumerate(here.drives)},
     )
 
 

@@ -79,9 +79,7 @@ def test_places_elsewhere_are_outside(latitude: float, longitude: float) -> None
         pytest.param(22.5035, 113.9450, id="the port area at Shenzhen Bay"),
     ],
 )
-def test_ground_of_hong_kong_that_the_map_cannot_vouch_for_is_refused(
-    latitude: float, longitude: float
-) -> None:
+def test_ground_of_hong_kong_that_the_map_cannot_vouch_for_is_refused(latitude: float, longitude: float) -> None:
     assert judge(latitude, longitude).verdict is Verdict.OUTSIDE
 
 

@@ -92,9 +92,7 @@ def test_a_site_near_the_border_passes_with_a_waiver_until_its_last_day(sample: 
 
 
 def test_a_waiver_does_not_bring_shenzhen_into_hong_kong(sample: Sample) -> None:
-    sample.change(
-        REGISTER, "latitude: 22.3960\n    longitude: 114.1960", "latitude: 22.541\n    longitude: 114.0579"
-    )
+    sample.change(REGISTER, "latitude: 22.3960\n    longitude: 114.1960", "latitude: 22.541\n    longitude: 114.0579")
     sample.change(REGISTER, "operator:", f"border_waiver: {WAIVER}\n    operator:")
 
     assert sample.refusals() == [
@@ -107,9 +105,7 @@ def test_a_waiver_does_not_bring_shenzhen_into_hong_kong(sample: Sample) -> None
 def test_a_site_near_the_border_without_a_waiver_is_refused(sample: Sample) -> None:
     (problem,) = sample.change(REGISTER, *LO_WU).refusals()
 
-    assert problem.startswith(
-        f"{REGISTER}:7: legalcloud_sites[0].latitude: 22.5285, 114.1135 is near the border"
-    )
+    assert problem.startswith(f"{REGISTER}:7: legalcloud_sites[0].latitude: 22.5285, 114.1135 is near the border")
     assert problem.endswith("Have the place surveyed and add border_waiver: {reason, surveyed_by, expires}.")
 
 
@@ -119,9 +115,7 @@ def test_an_expired_waiver_is_refused(sample: Sample) -> None:
 
     (problem,) = sample.refusals()
 
-    assert problem.startswith(
-        f"{REGISTER}:6: legalcloud_sites[0].border_waiver.expires: expired on 2026-11-30, and"
-    )
+    assert problem.startswith(f"{REGISTER}:6: legalcloud_sites[0].border_waiver.expires: expired on 2026-11-30, and")
     assert problem.endswith("Have the place surveyed again and set a new date.")
 
 
@@ -318,9 +312,7 @@ NODE_REFUSALS = [
 def test_each_fault_is_refused_with_its_key_and_a_remedy(
     sample: Sample, file: str, old: str, new: str, message: str
 ) -> None:
-    problems = [
-        problem.replace(f"{sample.folder}/", "") for problem in sample.change(file, old, new).refusals()
-    ]
+    problems = [problem.replace(f"{sample.folder}/", "") for problem in sample.change(file, old, new).refusals()]
 
     assert any(message in problem and problem.startswith(f"{file}:") for problem in problems), problems
 
@@ -328,9 +320,7 @@ def test_each_fault_is_refused_with_its_key_and_a_remedy(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(
-            "a: 1\nb: 2\na: 3\n", ":3: has the key 'a' twice (first on line 1). Keep one.", id="twice"
-        ),
+        pytest.param("a: 1\nb: 2\na: 3\n", ":3: has the key 'a' twice (first on line 1). Keep one.", id="twice"),
         pytest.param("a: {b: 1, b: 2}\n", ":1: has the key 'b' twice (first on line 1)", id="twice, nested"),
         pytest.param("a: &x [1]\nb: *x\n", ":2: uses a YAML alias. Write the value out.", id="alias"),
         pytest.param("a: {<<: {b: 1}}\n", ":1: has a key that is not one plain word", id="merge"),
@@ -353,23 +343,15 @@ def test_each_fault_is_refused_with_its_key_and_a_remedy(
         pytest.param("a: " + "[" * 1500, ": is not one YAML document:", id="endless"),
         pytest.param("- a\n", ":1: is ['a'], not a mapping", id="list"),
         pytest.param("", ": is empty. Write it", id="empty"),
-        pytest.param(
-            "ceph_package_source: x\n", "ceph.yml:1 too. Keep one: Ansible would take", id="set twice"
-        ),
-        pytest.param(
-            "legalcloud_rack: r1\n", "not belong in this file. Move it to hosts.yml, its only", id="rack"
-        ),
-        pytest.param(
-            "legalcloud_plan: {}\n", "Move it to group_vars/all/plan.yml, its only place", id="plan"
-        ),
+        pytest.param("ceph_package_source: x\n", "ceph.yml:1 too. Keep one: Ansible would take", id="set twice"),
+        pytest.param("legalcloud_rack: r1\n", "not belong in this file. Move it to hosts.yml, its only", id="rack"),
+        pytest.param("legalcloud_plan: {}\n", "Move it to group_vars/all/plan.yml, its only place", id="plan"),
     ],
 )
 def test_a_file_of_variables_must_be_plain_yaml(sample: Sample, text: str, message: str) -> None:
     problems = sample.write("group_vars/all/extra.yml", text).refusals()
 
-    assert any(
-        problem.startswith("group_vars/all/extra.yml") and message in problem for problem in problems
-    ), problems
+    assert any(problem.startswith("group_vars/all/extra.yml") and message in problem for problem in problems), problems
 
 
 def test_bytes_that_are_not_utf_8_are_refused(sample: Sample) -> None:
@@ -399,17 +381,11 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert refused.value.hint == "Name the folder that holds hosts.yml."
 
 
-@pytest.mark.parametrize(
-    "file", ["tenants/firm-b.yaml", "group_vars/all/more.json", "group_vars/all/sub/x.yml"]
-)
-def test_a_file_that_ansible_or_a_person_would_believe_is_read_but_is_not_is_refused(
-    sample: Sample, file: str
-) -> None:
+@pytest.mark.parametrize("file", ["tenants/firm-b.yaml", "group_vars/all/more.json", "group_vars/all/sub/x.yml"])
+def test_a_file_that_ansible_or_a_person_would_believe_is_read_but_is_not_is_refused(sample: Sample, file: str) -> None:
     problems = sample.write(file, "a: 1\n").refusals()
 
-    assert any(
-        "is not a .yml file. Rename it, or move it out of this folder." in problem for problem in problems
-    )
+    assert any("is not a .yml file. Rename it, or move it out of this folder." in problem for problem in problems)
 
 
 @pytest.mark.parametrize("file", ["group_vars/mons/x.yml", "group_vars/all.yml", "host_vars/one-1.yml"])

@@ -42,9 +42,7 @@ def test_the_committed_plan_of_the_lab_is_what_the_planner_writes(
     assert file_of(folder).stat().st_ino == before.st_ino
 
 
-def test_a_missing_plan_is_a_finding_and_is_written_once(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_plan_is_a_finding_and_is_written_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = file_of(folder).read_bytes()
     file_of(folder).unlink()
 
@@ -71,9 +69,7 @@ def test_the_goal_of_the_committed_plan_is_kept_unless_another_is_asked_for(fold
     assert "lose_nodes: 3" in file_of(folder).read_text()
 
 
-def test_a_changed_code_is_said_to_be_for_a_new_cluster(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_changed_code_is_said_to_be_for_a_new_cluster(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "--k", "2", "--m", "4", "--write") == 0
 
     assert "it was 3+3: the code of an existing pool cannot change" in capsys.readouterr().err
@@ -89,9 +85,7 @@ def test_json_is_all_of_stdout(folder: Path, capsys: pytest.CaptureFixture[str])
     assert found["crush_rules"]["hk-ec"]["steps"][1] == "choose indep 3 type datacenter"
 
 
-def test_check_reports_a_difference_for_machines_too(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_reports_a_difference_for_machines_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file_of(folder).write_text(file_of(folder).read_text().replace("min_size: 4", "min_size: 3"))
 
     assert run(folder, "--check", "--json") == 1

@@ -78,9 +78,7 @@ def test_a_missing_key_is_named(key: str) -> None:
 
 
 @given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner)
-    )
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
 )
 def test_anything_else_is_refused_and_never_crashes(garbage: object) -> None:
     with pytest.raises(InventoryError):

@@ -97,9 +97,7 @@ def test_one_site_is_planned_when_no_site_may_be_lost() -> None:
 
 
 def test_of_equally_cheap_layouts_the_one_that_heals_by_itself_is_taken() -> None:
-    layout = choose(
-        Wish(goal=Goal(lose_sites=0, lose_nodes=2), most_shards=4), of_counts((2, 2, 2, 2))
-    ).layout
+    layout = choose(Wish(goal=Goal(lose_sites=0, lose_nodes=2), most_shards=4), of_counts((2, 2, 2, 2))).layout
 
     assert layout == Layout(k=2, m=2, sites=4, shards_per_site=1)  # not two shards in each of two sites
 
@@ -108,9 +106,7 @@ def test_four_plus_two_is_refused_because_a_lost_site_stops_it() -> None:
     choice = choose(Wish(goal=GOAL, k=4, m=2), of_counts((2, 2, 2)))
 
     assert choice.layout is None
-    assert choice.reasons == (
-        "losing 1 site leaves 4 shards of 6: all reading and writing stops (min_size is 5)",
-    )
+    assert choice.reasons == ("losing 1 site leaves 4 shards of 6: all reading and writing stops (min_size is 5)",)
     assert choice.nearest is not None
     assert str(choice.nearest.layout) == "3+3"
 
@@ -172,9 +168,7 @@ def test_the_smallest_site_limits_what_fits() -> None:
 
     found = capacity(layout, of_counts((2, 3, 3), 1), None)
 
-    assert found.usable_share == pytest.approx(
-        0.85 * 3 * 1 / 8
-    )  # both nodes of s1 get a shard of each object
+    assert found.usable_share == pytest.approx(0.85 * 3 * 1 / 8)  # both nodes of s1 get a shard of each object
     assert found.reserve_share == 0  # the larger sites have that room anyway
 
 
@@ -254,9 +248,7 @@ def test_the_explanation_offers_the_dearer_layout_that_heals() -> None:
 
 
 @pytest.mark.parametrize(("nodes_in_rack", "warns"), [(1, True), (3, False)])
-def test_racks_of_one_node_are_pointed_out_where_healing_depends_on_them(
-    nodes_in_rack: int, warns: bool
-) -> None:
+def test_racks_of_one_node_are_pointed_out_where_healing_depends_on_them(nodes_in_rack: int, warns: bool) -> None:
     wish = Wish(goal=GOAL, self_healing=True)
 
     text = said(report(wish, register(3, 3, 3, nodes_in_rack=nodes_in_rack), DRIVES))
@@ -268,9 +260,7 @@ def test_racks_of_one_node_are_pointed_out_where_healing_depends_on_them(
 def test_drive_sizes_turn_shares_into_terabytes() -> None:
     drives = Drives(size_bytes=16 * 10**12, afr=0.02, repair_hours=72.0)
 
-    assert "192.00 TB raw: tenants can store 81.60 TB" in said(
-        report(Wish(goal=GOAL), register(2, 2, 2), drives)
-    )
+    assert "192.00 TB raw: tenants can store 81.60 TB" in said(report(Wish(goal=GOAL), register(2, 2, 2), drives))
 
 
 def test_a_refusal_says_nearest_and_growth() -> None:
@@ -319,16 +309,12 @@ def test_a_plan_that_was_altered_is_found_out(change: dict[str, Any], said_of_it
     here = register(2, 2, 2)
     plan = plan_of(chosen(GOAL, 2, 2, 2), GOAL, of_register(here))
 
-    problems = check(
-        type(plan)(**{**{key: getattr(plan, key) for key in plan.__dataclass_fields__}, **change}), here
-    )
+    problems = check(type(plan)(**{**{key: getattr(plan, key) for key in plan.__dataclass_fields__}, **change}), here)
 
     assert any(said_of_it in problem for problem in problems), problems
 
 
-@pytest.mark.parametrize(
-    ("nodes", "said_of_it"), [((2, 2, 1), "site s3 has 1"), ((2, 2), "it needs 3 sites")]
-)
+@pytest.mark.parametrize(("nodes", "said_of_it"), [((2, 2, 1), "site s3 has 1"), ((2, 2), "it needs 3 sites")])
 def test_a_plan_whose_nodes_are_gone_is_found_out(nodes: tuple[int, ...], said_of_it: str) -> None:
     plan = plan_of(chosen(GOAL, 2, 2, 2), GOAL, of_counts((2, 2, 2)))
 

@@ -89,9 +89,7 @@ def test_every_layout_holds_its_promise_and_every_refusal_is_right(goal: tuple[i
             assert layout.k + layout.m == sum(spread)
             assert layout.shards_per_site <= min(cluster)
             assert layout.sites <= len(cluster)
-            assert survives(cluster, goal, spread, serve=layout.min_size, keep=layout.k), (
-                f"{cluster}: {layout}"
-            )
+            assert survives(cluster, goal, spread, serve=layout.min_size, keep=layout.k), f"{cluster}: {layout}"
 
     assert granted
     assert refused
@@ -112,13 +110,9 @@ def test_the_copies_of_the_index_hold_the_goal_wherever_a_layout_does(goal: tupl
         assert survives(cluster, goal, spread, serve=copies.min_size, keep=1), f"{cluster}: {copies}"
 
 
-@pytest.mark.parametrize(
-    "cluster", [(2, 2, 2), (3, 3, 3), (2, 3, 3), (4, 4, 4), (3, 3, 3, 3), (1, 2, 3, 4)], ids=str
-)
+@pytest.mark.parametrize("cluster", [(2, 2, 2), (3, 3, 3), (2, 3, 3), (4, 4, 4), (3, 3, 3, 3), (1, 2, 3, 4)], ids=str)
 @pytest.mark.parametrize("goal", GOALS[4:8], ids=sites_and_nodes)
-def test_no_layout_that_survives_costs_less_than_the_chosen_one(
-    cluster: Cluster, goal: tuple[int, int]
-) -> None:
+def test_no_layout_that_survives_costs_less_than_the_chosen_one(cluster: Cluster, goal: tuple[int, int]) -> None:
     layout = choose(Wish(goal=Goal(lose_sites=goal[0], lose_nodes=goal[1])), of_counts(cluster)).layout
 
     cheapest = min((sum(spread) / k for spread, k in surviving(cluster, goal)), default=None)

@@ -74,9 +74,7 @@ def test_the_json_names_sites_verdicts_nodes_and_drives(capsys: pytest.CaptureFi
 
 def test_a_waiver_is_shown_with_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample = Sample(tmp_path / "fleet")
-    sample.change(
-        REGISTER, "latitude: 22.3960\n    longitude: 114.1960", "latitude: 22.5285\n    longitude: 114.1135"
-    )
+    sample.change(REGISTER, "latitude: 22.3960\n    longitude: 114.1960", "latitude: 22.5285\n    longitude: 114.1135")
     waiver = "{reason: Plan 1, surveyed_by: Example Surveyors, expires: 2999-12-31}"
     sample.change(REGISTER, "operator:", f"border_waiver: {waiver}\n    operator:")
 
@@ -102,12 +100,8 @@ def test_names_with_brackets_are_shown_as_written(tmp_path: Path, capsys: pytest
     assert "A [red] B" in capsys.readouterr().out
 
 
-def test_a_wrong_inventory_ends_with_2_and_every_problem(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sample = (
-        Sample(tmp_path / "fleet").change(HOSTS, "serial: S-3", "serial: S-1").change(REGISTER, "沙田", "x")
-    )
+def test_a_wrong_inventory_ends_with_2_and_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = Sample(tmp_path / "fleet").change(HOSTS, "serial: S-3", "serial: S-1").change(REGISTER, "沙田", "x")
 
     code = main(["register", "--inventory", str(sample.folder)])
     captured = capsys.readouterr()

@@ -167,9 +167,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), REFUSALS)
-def test_each_fault_is_refused_with_its_key_and_a_remedy(
-    sample: Sample, old: str, new: str, message: str
-) -> None:
+def test_each_fault_is_refused_with_its_key_and_a_remedy(sample: Sample, old: str, new: str, message: str) -> None:
     problems = sample.change(TENANT, old, new).refusals()
 
     assert any(message in problem and problem.startswith(f"{TENANT}:") for problem in problems), problems
@@ -185,9 +183,7 @@ def test_a_secret_pasted_by_mistake_is_not_shown(sample: Sample) -> None:
     assert secret[:20] not in problems
 
 
-def test_a_node_without_pyrage_checks_the_shape_alone(
-    sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_without_pyrage_checks_the_shape_alone(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong_checksum = RECIPIENT[:-1] + ("q" if RECIPIENT[-1] != "q" else "p")
     monkeypatch.setattr(tenant_module, "pyrage", None)
 
@@ -201,10 +197,7 @@ def test_two_firms_cannot_have_one_bucket(sample: Sample) -> None:
 
     problems = sample.refusals()
 
-    assert any(
-        p.startswith("tenants/firm.yml:7: buckets[0].name: repeats bucket name firm-a-shared")
-        for p in problems
-    )
+    assert any(p.startswith("tenants/firm.yml:7: buckets[0].name: repeats bucket name firm-a-shared") for p in problems)
 
 
 def test_the_labs_identity_opens_what_is_encrypted_to_the_labs_tenant() -> None:

@@ -84,9 +84,7 @@ def map_text(cluster: Cluster, rules: str) -> bytes:
     return ("\n".join(lines) + "\n" + rules).encode()
 
 
-def placed(
-    run: Run, text: bytes, *, size: int, out: Sequence[int] = (), tries: int = 10_000
-) -> list[list[int]]:
+def placed(run: Run, text: bytes, *, size: int, out: Sequence[int] = (), tries: int = 10_000) -> list[list[int]]:
     """Let crushtool place `tries` placement groups by rule 1; `out` are OSDs marked out."""
     path = run(["mktemp"], b"").decode().strip()
     try:

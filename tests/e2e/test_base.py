@@ -64,9 +64,7 @@ def test_chrony_runs_with_the_configuration_on_disk(host: Host) -> None:
     started = output(host, "systemctl show chrony --property=InactiveExitTimestamp --value --timestamp=unix")
     written = host.file("/etc/chrony/chrony.conf").mtime.timestamp()
     assert int(started.strip().lstrip("@")) + 1 >= written
-    configured = re.findall(
-        r"^(?:server|pool|peer) (\S+)", host.file("/etc/chrony/chrony.conf").content_string, re.M
-    )
+    configured = re.findall(r"^(?:server|pool|peer) (\S+)", host.file("/etc/chrony/chrony.conf").content_string, re.M)
     assert configured
     assert len(output(host, "chronyc -c -n sources").splitlines()) >= len(configured)
 

@@ -43,9 +43,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
     def here(argv: Sequence[str], stdin: bytes) -> bytes:
         environment = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(
-            argv, input=stdin, capture_output=True, check=True, timeout=120, env=environment
-        ).stdout
+        return subprocess.run(argv, input=stdin, capture_output=True, check=True, timeout=120, env=environment).stdout
 
     return here
 
@@ -74,9 +72,7 @@ def test_shards_stand_on_nodes_of_their_own_inside_hk_and_evenly_over_the_sites(
 
 
 @pytest.mark.parametrize(("goal", "nodes"), CASES, ids=str)
-def test_copies_stand_on_nodes_of_their_own_inside_hk_and_apart(
-    run: Run, goal: Goal, nodes: tuple[int, ...]
-) -> None:
+def test_copies_stand_on_nodes_of_their_own_inside_hk_and_apart(run: Run, goal: Goal, nodes: tuple[int, ...]) -> None:
     plan, where = plan_for(goal, nodes), cluster(nodes)
     copies = replicas(goal, len(nodes), plan.shards_per_site)
     _, rule = crush_rules(plan, len(nodes))

@@ -1,6 +1,7 @@
 """A node, then a site, is killed under load: no request fails, nothing is lost, and all is whole again after.
 
-A kill ends all processes of a machine at once and keeps the host's page cache: a crash, not a power cut.
+A kill cuts a machine off the network and ends all its processes, both at once; the host keeps its page cache: a crash,
+not a power cut.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ def store(tenant_session: Callable[[str], boto3.Session], endpoint_url: str, ca_
     )
 
 
-def judge(outage: Outage) -> None:
-    print(f"\n{outage.report()}")  # noqa: T201 -- the number is what a person reads this test for
+def judge(outage: Outage, screen: pytest.CaptureFixture[str]) -> None:
+    with screen.disabled():
+        print(f"\n{outage.report()}")  # noqa: T201 -- the number is what a person reads this test for
     assert outage.loss.requests > 20, "too few requests to call it load"
     assert not outage.failed
     assert not outage.while_down.faults
@@ -71,15 +73,19 @@ def test_the_harness_notices_one_object_removed_and_one_altered_behind_its_back(
     clear(store, prefix)
 
 
-def test_a_killed_node_costs_no_request_and_no_object(machines: Lab, store: Store, tmp_path: Path) -> None:
+def test_a_killed_node_costs_no_request_and_no_object(
+    machines: Lab, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bystander = next(node for node in machines.members("storage") if not node.groups & {"mons", "mgrs", "gateways"})
 
-    judge(endure(machines, store, [bystander], tmp_path))
+    judge(endure(machines, store, [bystander], tmp_path), capsys)
 
 
-def test_a_killed_site_costs_no_request_and_no_object(machines: Lab, store: Store, tmp_path: Path) -> None:
+def test_a_killed_site_costs_no_request_and_no_object(
+    machines: Lab, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The site that holds the leading monitor, the active manager and the gateway that answers."""
     nodes = heart(machines)
     assert any("gateways" in node.groups for node in nodes)
 
-    judge(endure(machines, store, nodes, tmp_path))
+    judge(endure(machines, store, nodes, tmp_path), capsys)

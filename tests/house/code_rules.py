@@ -38,10 +38,7 @@ def modules_predict(root: Path) -> list[str]:
             if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "AnsibleModule"
         ]
         says = [
-            any(
-                word.arg == "supports_check_mode" and ast.unparse(word.value) == "True"
-                for word in call.keywords
-            )
+            any(word.arg == "supports_check_mode" and ast.unparse(word.value) == "True" for word in call.keywords)
             for call in calls
         ]
         if not all(says) or not (says or _action_predicts(root / "plugins/action" / path.name)):
@@ -54,9 +51,7 @@ def _action_predicts(path: Path) -> bool:
     if not path.exists():
         return False
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    return any(
-        isinstance(node, ast.Assign) and ast.unparse(node) == "_supports_check_mode = True" for node in nodes
-    )
+    return any(isinstance(node, ast.Assign) and ast.unparse(node) == "_supports_check_mode = True" for node in nodes)
 
 
 def files_stay_short_and_are_nouns(root: Path) -> list[str]:

@@ -42,11 +42,7 @@ def specs_equal_defaults(root: Path) -> list[str]:
 
 def _shown(values: dict[str, Any], name: str) -> str:
     """Render a value as JSON, so that 1, true and "1" differ."""
-    return (
-        json.dumps(values[name], sort_keys=True, default=str, ensure_ascii=False)
-        if name in values
-        else "absent"
-    )
+    return json.dumps(values[name], sort_keys=True, default=str, ensure_ascii=False) if name in values else "absent"
 
 
 def variables_begin_with_the_role(root: Path) -> list[str]:
@@ -75,15 +71,12 @@ def roles_call_no_role(root: Path) -> list[str]:
     faults = [
         f"{task.where}: calls a role; the playbook introduces roles to each other"
         for task in tasks(root)
-        if task.path.is_relative_to(root / "roles")
-        and {key.rpartition(".")[2] for key in task.body} & ROLE_CALLS
+        if task.path.is_relative_to(root / "roles") and {key.rpartition(".")[2] for key in task.body} & ROLE_CALLS
     ]
     for role in roles(root):
         meta = role / "meta/main.yml"
         if meta.exists() and (load(meta) or {}).get("dependencies"):
-            faults.append(
-                f"roles/{role.name}/meta/main.yml: dependencies; the playbook introduces roles to each other"
-            )
+            faults.append(f"roles/{role.name}/meta/main.yml: dependencies; the playbook introduces roles to each other")
     return faults
 
 
@@ -99,9 +92,7 @@ def site_reaches_every_role(root: Path) -> list[str]:
         if role.name not in by_site | elsewhere
     ]
     known = {role.name for role in roles(root)}
-    return faults + [
-        f"playbooks: role {name} does not exist" for name in sorted((by_site | elsewhere) - known)
-    ]
+    return faults + [f"playbooks: role {name} does not exist" for name in sorted((by_site | elsewhere) - known)]
 
 
 def _reached(playbook: Path) -> Iterator[str]:
@@ -121,8 +112,7 @@ def _named(node: Any, playbook: Path) -> Iterator[str]:  # noqa: ANN401 -- YAML 
         match str(key).rpartition(".")[2]:
             case "roles":
                 yield from (
-                    entry if isinstance(entry, str) else entry.get("role", entry.get("name"))
-                    for entry in value
+                    entry if isinstance(entry, str) else entry.get("role", entry.get("name")) for entry in value
                 )
             case "include_role" | "import_role":
                 yield str(value["name"])

@@ -9,9 +9,7 @@ from typing import Any
 
 from tests.house.tree import TASK_LISTS, Task, tasks
 
-SECRET = re.compile(
-    r"passw|passphrase|secret|token|keyring|private_?key|privkey|credential|(^|_)pin(_|$)", re.I
-)
+SECRET = re.compile(r"passw|passphrase|secret|token|keyring|private_?key|privkey|credential|(^|_)pin(_|$)", re.I)
 """A name that contains one of these is taken to hold a secret..."""
 HARMLESS = re.compile(
     r"_(path|file|dir|name|label|owner|group|mode|uri|url|bytes|days|seconds|bits|type|length|hosts|lock)$",
@@ -47,9 +45,7 @@ def no_failure_is_swallowed(root: Path) -> list[str]:
     faults = []
     for task in tasks(root):
         if "ignore_errors" in task.body:
-            faults.append(
-                f"{task.where}: ignore_errors; name the expected failure in failed_when, with its reason"
-            )
+            faults.append(f"{task.where}: ignore_errors; name the expected failure in failed_when, with its reason")
         if task.body.get("failed_when") is False:
             faults.append(f"{task.where}: failed_when: false; name the return codes that are expected")
     return faults
@@ -67,14 +63,10 @@ def every_secret_is_hidden(root: Path) -> list[str]:
     faults = []
     for task in tasks(root):
         if "no_log" in task.body and task.body["no_log"] is not True:
-            faults.append(
-                f"{task.where}: no_log is {task.body['no_log']!r}; it is the constant true or absent"
-            )
+            faults.append(f"{task.where}: no_log is {task.body['no_log']!r}; it is the constant true or absent")
         mentioned = sorted(set(_secrets_in(task)))
         if mentioned and not task.hidden:
-            faults.append(
-                f"{task.where}: handles {', '.join(mentioned)}; add no_log: true  # what it protects"
-            )
+            faults.append(f"{task.where}: handles {', '.join(mentioned)}; add no_log: true  # what it protects")
     return faults
 
 
@@ -90,11 +82,7 @@ def tasks_carry_the_name_of_their_file(root: Path) -> list[str]:
 def _module(task: Task) -> str:
     """Tell the module's short name, or "" for a block or a play's import."""
     for key in task.body:
-        if (
-            key not in KEYWORDS
-            and not key.startswith("with_")
-            and key not in {"loop", "vars", "args", "environment"}
-        ):
+        if key not in KEYWORDS and not key.startswith("with_") and key not in {"loop", "vars", "args", "environment"}:
             return str(key).rpartition(".")[2]
     return ""
 
@@ -132,9 +120,7 @@ def _secrets_in_text(key: str, value: str, *, content: bool) -> Iterator[str]:
     for expression in NAMES_IN_JINJA.finditer(value):
         bare = STRING_IN_JINJA.sub("", expression.group(0))
         reads = "lookup(" in bare
-        yield from (
-            name for name in IDENTIFIER.findall(bare) if _is_secret(name) or (reads and SECRET.search(name))
-        )
+        yield from (name for name in IDENTIFIER.findall(bare) if _is_secret(name) or (reads and SECRET.search(name)))
     if match := PRINTS_A_SECRET.search(value):
         yield match.group(0)
     if content and key in {"src", "dest", "path"}:

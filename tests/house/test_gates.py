@@ -34,9 +34,7 @@ def run(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
         "ANSIBLE_LOCALHOST_WARNING": "false",
     }
-    return subprocess.run(
-        argv, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def second_run(folder: Path, playbook: str) -> subprocess.CompletedProcess[str]:

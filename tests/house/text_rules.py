@@ -37,13 +37,9 @@ LAB_IDENTITY = "inventories/lab/lab-age-identity.txt"
 KNOWN_SECRETS = re.compile(
     r"AGE-SECRET-KEY-1|PRIVATE KEY-----|\bAQ[A-Za-z0-9+/]{36}==|\bhv[sbr]\.\w{20,}|\bAKIA[0-9A-Z]{16}\b"
 )
-PUBLIC = re.compile(
-    r"\bage1[a-z0-9]{58}\b|\bssh-(ed25519|rsa) \S+|\bsha256:[0-9a-f]{64}\b|-----BEGIN CERTIFICATE-----"
-)
+PUBLIC = re.compile(r"\bage1[a-z0-9]{58}\b|\bssh-(ed25519|rsa) \S+|\bsha256:[0-9a-f]{64}\b|-----BEGIN CERTIFICATE-----")
 LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
-RANDOM_BITS_PER_CHARACTER = (
-    4.1  # 24 random characters of base64 have 4.3 on average; hex has at most 4.0, words 3.5
-)
+RANDOM_BITS_PER_CHARACTER = 4.1  # 24 random characters of base64 have 4.3 on average; hex has at most 4.0, words 3.5
 
 
 def no_registry_is_named(root: Path) -> list[str]:
@@ -70,8 +66,7 @@ def nothing_is_forced(root: Path) -> list[str]:
 
 def runbooks_are_finished(root: Path) -> list[str]:
     return [
-        f"{where}: {found}; a runbook is read at night"
-        for where, found in _matches(root, UNFINISHED, "docs/runbooks")
+        f"{where}: {found}; a runbook is read at night" for where, found in _matches(root, UNFINISHED, "docs/runbooks")
     ]
 
 

@@ -53,16 +53,19 @@ class Summary:
 
 def summarise(requests: Iterable[Request], *, since: float, until: float, worst: int = 5) -> Summary:
     """Judge the requests that were under way at any moment of a span of the monotonic clock."""
+    requests = tuple(requests)
     chosen = [request for request in requests if request.ended_at >= since and request.sent_at <= until]
-    acknowledged = sorted(request.ended_at for request in chosen if not request.failure)
+    acknowledged = sorted(request.ended_at for request in requests if not request.failure)
     return Summary(
         requests=len(chosen),
         failed=tuple(request for request in chosen if request.failure),
         wrong=tuple(request for request in chosen if request.wrong),
         slowest=tuple(sorted(chosen, key=lambda request: -request.stall_seconds)[:worst]),
-        longest_silence_seconds=_longest_gap(acknowledged),
+        longest_silence_seconds=_longest_gap(acknowledged, since=since, until=until),
     )
 
 
-def _longest_gap(moments: Sequence[float]) -> float:
-    return max((after - before for before, after in pairwise(moments)), default=0.0)
+def _longest_gap(moments: Sequence[float], *, since: float, until: float) -> float:
+    """Return the longest time between two moments, of those that reach into a span."""
+    gaps = (after - before for before, after in pairwise(moments) if after >= since and before <= until)
+    return max(gaps, default=0.0)

@@ -90,5 +90,9 @@ def test_a_stall_counts_from_the_first_attempt_of_one_request_even_if_others_are
     assert summary.requests == 14
 
 
+def test_a_silence_counts_from_the_last_acknowledgement_before_the_span() -> None:
+    assert summarise([request(0, 9), request(9, 16)], since=10, until=20).longest_silence_seconds == 7
+
+
 def test_a_request_outside_the_span_is_not_counted() -> None:
     assert summarise([request(0, 9.9), request(20.1, 30)], since=10, until=20).requests == 0

@@ -24,9 +24,7 @@ def entry(path: Path, content: str | None = "new\n", **more: Any) -> dict[str, A
     return packed
 
 
-def place(
-    capsys: pytest.CaptureFixture[str], *entries: dict[str, Any], check: bool = False
-) -> dict[str, Any]:
+def place(capsys: pytest.CaptureFixture[str], *entries: dict[str, Any], check: bool = False) -> dict[str, Any]:
     payload = base64.b64encode(zlib.compress(json.dumps(entries).encode())).decode()
     return run(capsys, "config_files", {"payload": payload}, check=check)
 
@@ -64,9 +62,7 @@ def test_check_mode_predicts_and_touches_nothing(tmp_path: Path, capsys: pytest.
 def test_one_refused_file_keeps_all_others_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a").write_text("old\n")
 
-    result = place(
-        capsys, entry(tmp_path / "a"), entry(tmp_path / "b", "bad\n", validate=["grep", "-q", "good", "%s"])
-    )
+    result = place(capsys, entry(tmp_path / "a"), entry(tmp_path / "b", "bad\n", validate=["grep", "-q", "good", "%s"]))
 
     assert result["failed"] is True
     assert f"{tmp_path / 'b'}: grep refuses the new content; nothing was replaced" in result["msg"]
@@ -81,20 +77,14 @@ def test_a_validated_file_is_placed(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert names(tmp_path) == ["b"]
 
 
-def test_the_validators_words_about_a_secret_are_kept_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    result = place(
-        capsys, entry(tmp_path / "s", "hunter2", secret=True, validate=["sh", "-c", "cat %s >&2; exit 1"])
-    )
+def test_the_validators_words_about_a_secret_are_kept_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = place(capsys, entry(tmp_path / "s", "hunter2", secret=True, validate=["sh", "-c", "cat %s >&2; exit 1"]))
 
     assert result["failed"] is True
     assert "hunter2" not in str(result)
 
 
-def test_a_mode_alone_is_corrected_without_a_new_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mode_alone_is_corrected_without_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a"
     path.write_text("new\n")
     path.chmod(0o600)
@@ -107,9 +97,7 @@ def test_a_mode_alone_is_corrected_without_a_new_file(
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_link_is_replaced_and_its_target_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "target").write_text("theirs\n")
     (tmp_path / "a").symlink_to(tmp_path / "target")
 
@@ -131,18 +119,13 @@ def test_a_missing_folder_and_an_unknown_group_say_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "List it before, with state: directory" in place(capsys, entry(tmp_path / "no/a"))["msg"]
-    assert (
-        "no group 'no-such'. Install the package"
-        in place(capsys, entry(tmp_path / "a", group="no-such"))["msg"]
-    )
+    assert "no group 'no-such'. Install the package" in place(capsys, entry(tmp_path / "a", group="no-such"))["msg"]
 
 
 def play(tmp_path: Path, files: list[dict[str, Any]], *flags: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook with one task against this machine, without becoming anyone."""
     (tmp_path / "templates").mkdir(exist_ok=True)
-    (tmp_path / "templates/a.j2").write_text(
-        "# {{ ansible_managed }}\n{% if word %}\nword={{ word }}\n{% endif %}\n"
-    )
+    (tmp_path / "templates/a.j2").write_text("# {{ ansible_managed }}\n{% if word %}\nword={{ word }}\n{% endif %}\n")
     tasks = [
         {"config_files": {"files": files}, "register": "placed", "notify": "Tell"},
         {"debug": {"msg": "paths={{ placed.changed_paths }}"}},
@@ -197,9 +180,7 @@ def test_a_play_renders_places_notifies_and_shows_no_secret(tmp_path: Path) -> N
     ],
     ids=["twice", "mode", "nothing", "relative", "unknown"],
 )
-def test_a_wrong_entry_is_refused_on_the_controller(
-    tmp_path: Path, files: list[dict[str, Any]], said: str
-) -> None:
+def test_a_wrong_entry_is_refused_on_the_controller(tmp_path: Path, files: list[dict[str, Any]], said: str) -> None:
     done = play(tmp_path, files)
 
     assert done.returncode != 0

@@ -135,9 +135,7 @@ def test_check_mode_makes_no_key_and_says_that_it_would(node: Node) -> None:
 
 
 @pytest.mark.parametrize(("days", "asks"), [(29, True), (31, False)])
-def test_a_certificate_is_renewed_in_its_last_thirty_days(
-    node: Node, ca: Authority, days: int, asks: bool
-) -> None:
+def test_a_certificate_is_renewed_in_its_last_thirty_days(node: Node, ca: Authority, days: int, asks: bool) -> None:
     signed = ca.sign(node.request(), days=days)
     node.file(".crt").write_text(signed)
 

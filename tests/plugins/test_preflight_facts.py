@@ -230,9 +230,7 @@ def test_one_call_gathers_everything_that_the_judge_reads(gathered: dict[str, An
     assert facts.drives["NO-SUCH-SERIAL"].device is None
 
 
-def test_the_judge_writes_the_report_and_refuses_with_remedies(
-    gathered: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_judge_writes_the_report_and_refuses_with_remedies(gathered: dict[str, Any], tmp_path: Path) -> None:
     report = tmp_path / "reports/preflight.json"
     from tests.agent.preflight_sample import variables  # noqa: PLC0415 -- the agent's sample, for this test only
 

@@ -22,9 +22,7 @@ NeedDaemonReload=no
 
 
 def observed(*, active: str = "active", file: str = "enabled", started_at: float | None = 100) -> Observed:
-    return Observed(
-        known=True, file_state=file, active_state=active, started_at=started_at, needs_reload=False
-    )
+    return Observed(known=True, file_state=file, active_state=active, started_at=started_at, needs_reload=False)
 
 
 def wanted(*, enabled: bool | None = True, started: bool | None = True, masked: bool = False) -> Wanted:

@@ -79,9 +79,7 @@ def read(path: Path, *, file: str, problems: list[Problem]) -> yaml.Node:
         faults += [] if node is None else list(_faults(node))
     except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or getattr(
-            error, "reason", "a wrong escape or endless nesting"
-        )
+        reason = getattr(error, "problem", None) or getattr(error, "reason", "a wrong escape or endless nesting")
         note(
             f"is not one YAML document: {reason}",
             "Correct the syntax",

@@ -32,9 +32,7 @@ def read_nodes(hosts: Cell, sites: Sequence[Site] | None) -> tuple[Node, ...]:
     named = list(read_all(children.cells.values(), _read_group))
     members = _members(dict(named_group for _, named_group in named), cells)
     read = [
-        entry
-        for name, host in cells.items()
-        for entry in read_all([host], partial(_read_node, name, members[name]))
+        entry for name, host in cells.items() for entry in read_all([host], partial(_read_node, name, members[name]))
     ]
     if len(named) == len(children.cells) and not children.refused:
         _refuse_idle(read)
@@ -55,16 +53,12 @@ def read_nodes(hosts: Cell, sites: Sequence[Site] | None) -> tuple[Node, ...]:
     return tuple(node for _, node in read)
 
 
-def _members(
-    groups: Mapping[str, Mapping[str, Cell]], hosts: Mapping[str, Cell]
-) -> Mapping[str, frozenset[str]]:
+def _members(groups: Mapping[str, Mapping[str, Cell]], hosts: Mapping[str, Cell]) -> Mapping[str, frozenset[str]]:
     members: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
     for group, entries in groups.items():
         for name, entry in entries.items():
             if name not in hosts:
-                entry.note(
-                    "is not under all.hosts", "Add it there with its site, rack and drives, or remove it here"
-                )
+                entry.note("is not under all.hosts", "Add it there with its site, rack and drives, or remove it here")
             elif entry.plain is not None:
                 entry.note("has variables here", f"Move them to all.hosts.{name}, the one place for them")
             members[name] |= {group}
@@ -91,23 +85,17 @@ def _refuse_idle(read: Sequence[tuple[Cell, Node]]) -> None:
 
 def _read_node(name: str, groups: frozenset[str], cell: Cell) -> Node:
     if not IDENTIFIER.fullmatch(name) or name in RESERVED:
-        cell.note(
-            f"{shown(name)} cannot name a node", "Use a-z, 0-9 and inner hyphens, and no name already in use"
-        )
+        cell.note(f"{shown(name)} cannot name a node", "Use a-z, 0-9 and inner hyphens, and no name already in use")
     fields = cell.fields(NODE_KEYS, ("legalcloud_drives",), strict="legalcloud_")
     drives = fields.maybe("legalcloud_drives", lambda value: every(value, _read_drive))
     if "storage" in groups and "legalcloud_drives" not in fields.cells:
-        cell.note(
-            "is in the group storage and has no drive", "List its drives by serial in legalcloud_drives"
-        )
+        cell.note("is in the group storage and has no drive", "List its drives by serial in legalcloud_drives")
     return fields.whole(
         Node(
             name=name,
             address=fields.take("ansible_host", _read_address),
             site=fields.take("legalcloud_site", Cell.text),
-            rack=fields.take(
-                "legalcloud_rack", lambda value: value.matching(RACK, "Use a-z, 0-9, . _ and -")
-            ),
+            rack=fields.take("legalcloud_rack", lambda value: value.matching(RACK, "Use a-z, 0-9, . _ and -")),
             drives=drives or (),
             groups=groups,
         )
@@ -118,9 +106,7 @@ def _read_address(cell: Cell) -> IPv4Address | IPv6Address:
     try:
         return ip_address(cell.text())
     except ValueError:
-        return cell.refuse(
-            f"is {shown(cell.plain)}, not an IP address", "Write the address itself, not a name"
-        )
+        return cell.refuse(f"is {shown(cell.plain)}, not an IP address", "Write the address itself, not a name")
 
 
 def _read_drive(cell: Cell) -> Drive:

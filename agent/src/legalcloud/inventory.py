@@ -144,9 +144,7 @@ class _Reading:
         for name in self.files("group_vars/all"):
             for key, cell in self.entries(name).items():
                 if key in cells:
-                    cell.note(
-                        f"is set in {cells[key].place} too", "Keep one: Ansible would take the later file's"
-                    )
+                    cell.note(f"is set in {cells[key].place} too", "Keep one: Ansible would take the later file's")
                 cells.setdefault(key, cell)
         return {key: cell.plain for key, cell in cells.items()}
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from legalcloud.errors import InventoryError
 
-HEADER = (
-    "# Written by `legalcloud plan --write`; site.yml checks it against the register and never computes it.\n"
-)
+HEADER = "# Written by `legalcloud plan --write`; site.yml checks it against the register and never computes it.\n"
 DECIMALS = 4
 """Of `overhead` in the file."""
 
@@ -25,9 +23,7 @@ class Goal:
         sites = f"lose any {in_words(self.lose_sites, 'whole site')} and go on reading and writing"
         nodes = f"lose any {in_words(self.lose_nodes, 'node')} and lose nothing"
         return (
-            "; ".join(
-                words for number, words in ((self.lose_sites, sites), (self.lose_nodes, nodes)) if number
-            )
+            "; ".join(words for number, words in ((self.lose_sites, sites), (self.lose_nodes, nodes)) if number)
             or "lose nothing as long as nothing is lost"
         )
 
@@ -72,12 +68,9 @@ def parse(raw: object, where: str) -> Plan:
     plan = _keys(raw, tuple(Plan.__dataclass_fields__), "legalcloud_plan", problems)
     goal = _keys(plan.get("goal", {}), tuple(Goal.__dataclass_fields__), "legalcloud_plan.goal", problems)
     numbers = {
-        key: _whole(plan, key, "legalcloud_plan", 1, problems)
-        for key in ("k", "m", "shards_per_site", "min_size")
+        key: _whole(plan, key, "legalcloud_plan", 1, problems) for key in ("k", "m", "shards_per_site", "min_size")
     }
-    losses = {
-        key: _whole(goal, key, "legalcloud_plan.goal", 0, problems) for key in Goal.__dataclass_fields__
-    }
+    losses = {key: _whole(goal, key, "legalcloud_plan.goal", 0, problems) for key in Goal.__dataclass_fields__}
     overhead = plan.get("overhead", 1.0)
     if isinstance(overhead, bool) or not isinstance(overhead, int | float):
         problems.append(f"legalcloud_plan.overhead: {overhead!r} is not a number")

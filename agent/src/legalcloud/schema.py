@@ -89,17 +89,11 @@ class Cell:
             cells[key].note("is not a key that belongs here", f"Known keys: {', '.join(known)}")
         for key in missing:
             self.note(f"lacks the key {key}", "Add it; inventories/example shows its form")
-        return Fields(
-            cells={key: cells[key] for key in known if key in cells}, refused=bool(unknown or missing)
-        )
+        return Fields(cells={key: cells[key] for key in known if key in cells}, refused=bool(unknown or missing))
 
     def text(self) -> str:
         value = self.plain
-        if (
-            isinstance(value, str)
-            and value.strip() == value != ""
-            and value.replace(WIDE_SPACE, "").isprintable()
-        ):
+        if isinstance(value, str) and value.strip() == value != "" and value.replace(WIDE_SPACE, "").isprintable():
             return value
         remedy = "Write a text in one line, in quotes if it looks like a number, a date, yes or no"
         return self.refuse(f"is {shown(value)}, not a text", remedy)
@@ -113,9 +107,7 @@ class Cell:
 
     def bilingual(self) -> Text:
         fields = self.fields(("en", "zh_hant"))
-        return fields.whole(
-            Text(en=fields.take("en", Cell.text), zh_hant=fields.take("zh_hant", Cell.chinese))
-        )
+        return fields.whole(Text(en=fields.take("en", Cell.text), zh_hant=fields.take("zh_hant", Cell.chinese)))
 
     def chinese(self) -> str:
         text = self.text()

@@ -23,9 +23,7 @@ def read_sites(register: Cell, today: date) -> tuple[Site, ...]:
         register.at("legalcloud_sites").refuse("is empty", "List at least one site")
     read = list(read_all(cells, _read_site))
     refuse_repeats(((site.id, cell.at("id")) for cell, site in read), "id")
-    _refuse_overlaps(
-        [(net, cell.at("subnets", n)) for cell, site in read for n, net in enumerate(site.subnets)]
-    )
+    _refuse_overlaps([(net, cell.at("subnets", n)) for cell, site in read for n, net in enumerate(site.subnets)])
     for cell, site in read:
         _refuse_abroad(cell, site, judge(site.latitude, site.longitude), today)
     if len(read) < len(cells):
@@ -68,18 +66,14 @@ def _read_subnet(cell: Cell) -> IPv4Network | IPv6Network:
             cell.refuse(f"is {text}, without a prefix length", "Write it as 10.0.1.0/24")
         return ip_network(text)
     except ValueError as error:
-        return cell.refuse(
-            f"is not a subnet: {error}", "Write its first address and prefix length, as 10.0.1.0/24"
-        )
+        return cell.refuse(f"is not a subnet: {error}", "Write its first address and prefix length, as 10.0.1.0/24")
 
 
 def _refuse_overlaps(subnets: Sequence[tuple[IPv4Network | IPv6Network, Cell]]) -> None:
     for index, (subnet, cell) in enumerate(subnets):
         for earlier, place in subnets[:index]:
             if subnet.version == earlier.version and subnet.overlaps(earlier):
-                cell.note(
-                    f"{subnet} overlaps {earlier} of {place.place}", "Give each site subnets of its own"
-                )
+                cell.note(f"{subnet} overlaps {earlier} of {place.place}", "Give each site subnets of its own")
 
 
 def _refuse_abroad(cell: Cell, site: Site, judgement: Judgement, today: date) -> None:

@@ -152,9 +152,7 @@ def _read_recipient(cell: Cell) -> str:
 
 def _read_quota(cell: Cell) -> Quota:
     fields = cell.fields(("bytes", "objects"))
-    return fields.whole(
-        Quota(bytes=fields.take("bytes", _read_quantity), objects=fields.take("objects", Cell.count))
-    )
+    return fields.whole(Quota(bytes=fields.take("bytes", _read_quantity), objects=fields.take("objects", Cell.count)))
 
 
 def _read_quantity(cell: Cell) -> int:

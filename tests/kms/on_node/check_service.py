@@ -64,7 +64,7 @@ class Started:
             async with Channel(path=self.socket, ssl=context, codec=RawCodec(), config=named) as channel:
                 method: UnaryUnaryMethod[bytes, bytes] = UnaryUnaryMethod(channel, path, bytes, bytes)
                 answers = [await method(message, timeout=10) for _ in range(times)]
-                return answers[-1]
+                return bytes(answers[-1])
         finally:
             await asyncio.sleep(0.1)  # the transport closes in the background, and the loop ends here
 

@@ -81,9 +81,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--json", action="store_true", help="print the report for machines")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--write", action="store_true", help=f"write {PLAN_FILE} in the inventory")
-    action.add_argument(
-        "--check", action="store_true", help="only compare the committed plan with the register"
-    )
+    action.add_argument("--check", action="store_true", help="only compare the committed plan with the register")
     parser.set_defaults(run=run)
 
 

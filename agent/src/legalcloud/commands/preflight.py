@@ -66,9 +66,7 @@ def _show(report: Report, *, everything: bool) -> None:
     from rich.text import Text  # noqa: PLC0415 -- as above
 
     console = Console()
-    shown, note = condensed(
-        [result for result in report.results if everything or result.outcome is not Outcome.OK]
-    )
+    shown, note = condensed([result for result in report.results if everything or result.outcome is not Outcome.OK])
     if shown:
         console.print(_table(shown))
     if note:

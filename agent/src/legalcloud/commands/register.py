@@ -27,9 +27,7 @@ PIPE_WIDTH = 160
 
 def add_parser(verbs: Verbs) -> None:
     parser = verbs.add_parser("register", help="check the inventory and show the register of sites")
-    parser.description = (
-        "Check an inventory: every fault is listed with file, line, key and remedy. Changes nothing."
-    )
+    parser.description = "Check an inventory: every fault is listed with file, line, key and remedy. Changes nothing."
     parser.add_argument(
         "-i",
         "--inventory",

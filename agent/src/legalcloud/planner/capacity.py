@@ -64,9 +64,7 @@ def _usable_share(layout: Layout, topology: Topology, without: StorageSite | Non
             have / (site_chance * chance) for have, chance in zip(drives, node_chances, strict=True) if chance
         )
     raw = topology.drives
-    stored = (
-        min(limits, default=0.0) * layout.k
-    )  # in drives: each object puts 1/k of itself on a node it picks
+    stored = min(limits, default=0.0) * layout.k  # in drives: each object puts 1/k of itself on a node it picks
     return float(NEAR_FULL) * stored / raw if raw else 0.0
 
 
@@ -94,7 +92,5 @@ def _picks(classes: tuple[tuple[int, int], ...], picks: int) -> tuple[float, ...
     return tuple(result)
 
 
-def _replaced(
-    classes: Iterable[tuple[int, int]], index: int, new: tuple[int, int]
-) -> tuple[tuple[int, int], ...]:
+def _replaced(classes: Iterable[tuple[int, int]], index: int, new: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     return tuple(new if at == index else one for at, one in enumerate(classes))

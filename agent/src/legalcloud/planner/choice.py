@@ -161,9 +161,7 @@ def _growth(wish: Wish, topology: Topology) -> str | None:
     larger = (size for size in sizes if size[0] > len(topology.sites) or size[1] > topology.narrowest)
     for sites, nodes in sorted(larger, key=lambda size: (size[0] * size[1], size[0])):
         if found := _granted(wish, of_counts((nodes,) * sites)):
-            return (
-                f"with {count(sites, 'site')} of {count(nodes, 'node')} or more each it would be {found[0]}"
-            )
+            return f"with {count(sites, 'site')} of {count(nodes, 'node')} or more each it would be {found[0]}"
     return None
 
 

@@ -38,9 +38,7 @@ class Durability:
         return nines(max(self.objects_loss, self.index_loss))
 
 
-def durability(
-    layout: Layout, copies: Replicas, topology: Topology, *, afr: float, repair_hours: float
-) -> Durability:
+def durability(layout: Layout, copies: Replicas, topology: Topology, *, afr: float, repair_hours: float) -> Durability:
     rest = topology.drives - min((site.drives for site in topology.sites), default=0)
     spare = min(layout.m - layout.shards_per_site, copies.left_after(1, 0) - 1)
 

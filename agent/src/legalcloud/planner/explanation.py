@@ -22,9 +22,7 @@ MOST_NINES = 11
 def explain(report: Report, console: Console) -> None:
     topology = report.topology
     here = ", ".join(f"{site.id} {count(len(site.nodes), 'node')}" for site in topology.sites)
-    console.print(
-        f"[bold]Sites[/]   {escape(here) or 'none with storage nodes'}; {count(topology.drives, 'drive')}"
-    )
+    console.print(f"[bold]Sites[/]   {escape(here) or 'none with storage nodes'}; {count(topology.drives, 'drive')}")
     console.print(f"[bold]Goal[/]    {report.choice.wish.goal}")
     if report.outcome is None:
         _explain_refusal(report, console)
@@ -77,12 +75,8 @@ def _losses(found: tuple[Loss, ...]) -> Table:
     for heading in ("lost", "shards left", "read and write", "data, if it never comes back"):
         table.add_column(heading)
     for loss in found:
-        serves = (
-            "[green]go on[/]" if loss.serves else f"[yellow]stop[/]: {escape('; '.join(loss.stopped_by))}"
-        )
-        table.add_row(
-            str(loss), str(loss.shards_left), serves, "[red]lost[/]" if loss.data_lost else "[green]kept[/]"
-        )
+        serves = "[green]go on[/]" if loss.serves else f"[yellow]stop[/]: {escape('; '.join(loss.stopped_by))}"
+        table.add_row(str(loss), str(loss.shards_left), serves, "[red]lost[/]" if loss.data_lost else "[green]kept[/]")
     return table
 
 
@@ -97,19 +91,14 @@ def _healing(outcome: Outcome, topology: Topology) -> str:
             f"After a lost node nothing can move: {count(each, 'shard')} a site need all of its nodes. "
             f"The data stays degraded until the node is back or replaced. {site_words}"
         )
-    where = (
-        f" in every site but {', '.join(stuck)}, which stays degraded until the node is back" if stuck else ""
-    )
+    where = f" in every site but {', '.join(stuck)}, which stays degraded until the node is back" if stuck else ""
     racks = (
         " Some racks have one node: Ceph leaves a wholly lost rack alone unless "
         "mon_osd_down_out_subtree_limit is datacenter."
         if topology.racks_of_one_node
         else ""
     )
-    return (
-        f"A lost node's shards are rebuilt on the other nodes of its site by themselves{where}.{racks} "
-        f"{site_words}"
-    )
+    return f"A lost node's shards are rebuilt on the other nodes of its site by themselves{where}.{racks} {site_words}"
 
 
 def _capacity(capacity: Capacity) -> str:
@@ -162,9 +151,7 @@ def _explain_others(report: Report, console: Console) -> None:
     for rejected in report.choice.cheaper[:3]:
         table.add_row(str(rejected.layout), _times(rejected.layout), escape("; ".join(rejected.reasons)))
     for layout in report.choice.alternatives[:3]:
-        heals = layout.heals(report.topology) and not (
-            report.outcome and report.outcome.plan.heals_after_node_loss
-        )
+        heals = layout.heals(report.topology) and not (report.outcome and report.outcome.plan.heals_after_node_loss)
         gain = "would heal by itself after a lost node; " if heals else ""
         chosen = report.outcome is not None and layout.overhead > report.outcome.layout.overhead
         why = "costs more" if chosen else "not what was asked for"

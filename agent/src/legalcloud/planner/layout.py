@@ -74,9 +74,7 @@ def objections(layout: Layout, goal: Goal, topology: Topology) -> tuple[str, ...
     if layout.k < LEAST_K:
         found.append(f"k={layout.k}: erasure coding needs k of at least {LEAST_K}")
     if layout.m < LEAST_M:
-        found.append(
-            f"m={layout.m}: m of at least {LEAST_M} is needed to be safe while a lost shard is rebuilt"
-        )
+        found.append(f"m={layout.m}: m of at least {LEAST_M} is needed to be safe while a lost shard is rebuilt")
     if layout.sites > len(topology.sites):
         found.append(f"it needs {count(layout.sites, 'site')}, and there are {len(topology.sites)}")
     found.extend(
@@ -92,9 +90,7 @@ def objections(layout: Layout, goal: Goal, topology: Topology) -> tuple[str, ...
             f"{cost} (min_size is {layout.min_size})"
         )
     if layout.left_after(0, goal.lose_nodes) < layout.k:
-        found.append(
-            f"losing {count(goal.lose_nodes, 'node')} loses data: m={layout.m} spares only {layout.m}"
-        )
+        found.append(f"losing {count(goal.lose_nodes, 'node')} loses data: m={layout.m} spares only {layout.m}")
     return tuple(found)
 
 

@@ -107,13 +107,8 @@ def as_json(report: Report) -> dict[str, Any]:
             "per_site": outcome.copies.per_site,
         },
         "crush_rules": outcome
-        and {
-            rule.name: {"type": rule.type, "steps": [str(step) for step in rule.steps]}
-            for rule in outcome.rules
-        },
-        "cheaper_but_refused": [
-            {"layout": str(one.layout), "reasons": list(one.reasons)} for one in choice.cheaper
-        ],
+        and {rule.name: {"type": rule.type, "steps": [str(step) for step in rule.steps]} for rule in outcome.rules},
+        "cheaper_but_refused": [{"layout": str(one.layout), "reasons": list(one.reasons)} for one in choice.cheaper],
         "alternatives": [_shape(layout, report.topology) for layout in choice.alternatives],
         "variables": outcome and {"legalcloud_plan": asdict(outcome.plan)},
     }

@@ -76,8 +76,7 @@ def of_counts(nodes_by_site: tuple[int, ...], drives_per_node: int = 1) -> Topol
             StorageSite(
                 id=f"site{s}",
                 nodes=tuple(
-                    StorageNode(name=f"site{s}-{n}", rack=f"r{n}", drives=drives_per_node)
-                    for n in range(1, nodes + 1)
+                    StorageNode(name=f"site{s}-{n}", rack=f"r{n}", drives=drives_per_node) for n in range(1, nodes + 1)
                 ),
             )
             for s, nodes in enumerate(nodes_by_site, 1)

@@ -79,8 +79,7 @@ def _advisory(entry: Mapping[str, Any]) -> Advisory:
         summary=entry["summary"],
         published=entry["published"],
         affected=tuple(
-            Range(start=parse_version(span["from"]), before=parse_version(span["before"]))
-            for span in entry["affected"]
+            Range(start=parse_version(span["from"]), before=parse_version(span["before"])) for span in entry["affected"]
         ),
         debian_builds_only=entry["builds"] == "debian",
         fixed_in=tuple(entry["fixed_in"]),

@@ -64,9 +64,7 @@ def _series(case: Case, node: Node, facts: NodeFacts) -> Iterator[Answer]:
             yield unknown(node.name, str(error))
             continue
         accepted = ", ".join(case.limits.ceph_series)
-        yield holds(
-            f"{major}.{minor}" in case.limits.ceph_series, node.name, f"{version}; accepted: {accepted}"
-        )
+        yield holds(f"{major}.{minor}" in case.limits.ceph_series, node.name, f"{version}; accepted: {accepted}")
 
 
 def _same(case: Case) -> Iterator[Answer]:
@@ -79,9 +77,7 @@ def _same(case: Case) -> Iterator[Answer]:
     elif len(found) == 1:
         yield ok("all nodes", next(iter(found)))
     else:
-        yield failed(
-            "all nodes", "; ".join(f"{version}: {', '.join(names)}" for version, names in found.items())
-        )
+        yield failed("all nodes", "; ".join(f"{version}: {', '.join(names)}" for version, names in found.items()))
 
 
 def _pending(_case: Case, node: Node, facts: NodeFacts) -> Answer:

@@ -33,19 +33,14 @@ def _offset(case: Case, node: Node, facts: NodeFacts) -> Answer:
     return holds(
         abs(worst) <= case.limits.clock_offset_seconds_max,
         node.name,
-        f"{worst * 1000:+.3f} ms by {source}; "
-        f"at most {case.limits.clock_offset_seconds_max * 1000:g} ms asked",
+        f"{worst * 1000:+.3f} ms by {source}; at most {case.limits.clock_offset_seconds_max * 1000:g} ms asked",
     )
 
 
 def _source(case: Case, node: Node, facts: NodeFacts) -> Answer:
-    known = set(case.limits.time_sources).union(
-        *(answer.addresses for answer in facts.clock.answers.values())
-    )
+    known = set(case.limits.time_sources).union(*(answer.addresses for answer in facts.clock.answers.values()))
     if facts.clock.chrony_problem is not None:
-        return (deferred if case.may_lack(facts) else unknown)(
-            node.name, f"chrony: {facts.clock.chrony_problem}"
-        )
+        return (deferred if case.may_lack(facts) else unknown)(node.name, f"chrony: {facts.clock.chrony_problem}")
     strange = sorted(set(facts.clock.sources) - known)
     if strange and case.may_lack(facts):
         return deferred(node.name, f"follows {', '.join(strange)}; site.yml writes the configured sources")
@@ -63,9 +58,7 @@ def _serves_time(node: Node, known: set[str]) -> bool:
 def _reachable(case: Case, node: Node, facts: NodeFacts) -> Iterator[Answer]:
     answers = facts.clock.answers
     good = [source for source, answer in answers.items() if answer.offset_seconds is not None]
-    bad = [
-        f"{source}: {answer.problem}" for source, answer in answers.items() if answer.offset_seconds is None
-    ]
+    bad = [f"{source}: {answer.problem}" for source, answer in answers.items() if answer.offset_seconds is None]
     seen = "; ".join([f"{len(good)} of {len(case.limits.time_sources)} answer", *bad])
     yield holds(bool(good), node.name, seen)
 

@@ -120,6 +120,4 @@ def _waiver(where: str, raw: Mapping[str, Any]) -> Waiver:
         expires = date.fromisoformat(str(raw["expires"]))
     except ValueError as error:
         raise InputError(f"{where}.expires: {raw['expires']!r} is not a day", hint=hint) from error
-    return Waiver(
-        check=raw["check"], subject=raw.get("subject") or None, reason=raw["reason"].strip(), expires=expires
-    )
+    return Waiver(check=raw["check"], subject=raw.get("subject") or None, reason=raw["reason"].strip(), expires=expires)

@@ -66,9 +66,7 @@ def _system(tree: Tree) -> System:
         memory_bytes=memory(files["/proc/meminfo"].text_or_none() or ""),
         cores=tree["cores"].integer(),
         entropy_bits=int(entropy) if entropy and entropy.strip().isdigit() else None,
-        swaps=None
-        if swaps is None
-        else tuple(line.split()[0] for line in swaps.splitlines()[1:] if line.strip()),
+        swaps=None if swaps is None else tuple(line.split()[0] for line in swaps.splitlines()[1:] if line.strip()),
         var_lib=Space(
             size_bytes=tree["var_lib"]["size_bytes"].integer(),
             free_bytes=tree["var_lib"]["free_bytes"].integer(),
@@ -108,9 +106,7 @@ def apt_policy(text: str) -> dict[str, Package]:
         name, _colon, rest = block.partition(":")
         values = dict(re.findall(r"^  (Installed|Candidate): (.+)$", rest, re.MULTILINE))
         if len(values) == len(("Installed", "Candidate")):
-            found[name] = Package(
-                installed=_version(values["Installed"]), candidate=_version(values["Candidate"])
-            )
+            found[name] = Package(installed=_version(values["Installed"]), candidate=_version(values["Candidate"]))
     return found
 
 
@@ -123,9 +119,7 @@ def _clock(tree: Tree) -> Clock:
     tracking, sources = tree["commands"]["chrony_tracking"], tree["commands"]["chrony_sources"]
     problem = tracking.problem() or sources.problem()
     if problem:
-        return Clock(
-            answers=answers, chrony_problem=problem, synchronised=False, offset_seconds=None, sources=()
-        )
+        return Clock(answers=answers, chrony_problem=problem, synchronised=False, offset_seconds=None, sources=())
     fields = tracking.text().strip().split(",")
     if len(fields) != _TRACKING_FIELDS:
         raise ParseError(f"`chronyc -c tracking` gave {len(fields)} fields, not {_TRACKING_FIELDS}")
@@ -166,17 +160,11 @@ def _time_answer(tree: Tree) -> TimeAnswer:
 def _network(tree: Tree) -> Network:
     return Network(
         interfaces=tuple(
-            Interface(
-                name=name, mtu_bytes=seen["mtu_bytes"].integer(), addresses=seen["addresses"].addresses()
-            )
+            Interface(name=name, mtu_bytes=seen["mtu_bytes"].integer(), addresses=seen["addresses"].addresses())
             for name, seen in tree["interfaces"].items()
         ),
-        forward={
-            name: None if answer.problem() else answer.addresses() for name, answer in tree["forward"].items()
-        },
-        reverse={
-            name: None if answer.problem() else answer.text() for name, answer in tree["reverse"].items()
-        },
+        forward={name: None if answer.problem() else answer.addresses() for name, answer in tree["forward"].items()},
+        reverse={name: None if answer.problem() else answer.text() for name, answer in tree["reverse"].items()},
         echoes=None
         if tree["echo"].problem()
         else {

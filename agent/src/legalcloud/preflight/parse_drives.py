@@ -54,9 +54,7 @@ def _volumes(devices: set[str], volumes: Tree) -> Iterator[OsdMark]:
         return
     for volume in volumes.elements():
         if volume["device"].text() in devices:
-            yield OsdMark(
-                cluster_fsid=volume["ceph_fsid"].text_or_none(), osd=volume["whoami"].text_or_none()
-            )
+            yield OsdMark(cluster_fsid=volume["ceph_fsid"].text_or_none(), osd=volume["whoami"].text_or_none())
 
 
 def _mounts_of(devices: set[str], mounts: str) -> Iterator[str]:

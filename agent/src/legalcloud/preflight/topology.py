@@ -22,16 +22,12 @@ def _names(nodes: tuple[Node, ...]) -> str:
 
 def _sites(case: Case) -> Iterator[Answer]:
     used = sorted({node.site for node in case.register.group("storage")})
-    yield holds(
-        len(used) >= _SITES_MIN, "storage", f"drives in {len(used)} sites: {', '.join(used) or 'none'}"
-    )
+    yield holds(len(used) >= _SITES_MIN, "storage", f"drives in {len(used)} sites: {', '.join(used) or 'none'}")
 
 
 def _voters_odd(case: Case, group: str) -> Answer:
     voters = case.register.group(group)
-    return holds(
-        len(voters) >= _VOTERS_MIN and len(voters) % 2 == 1, group, f"{len(voters)} voters: {_names(voters)}"
-    )
+    return holds(len(voters) >= _VOTERS_MIN and len(voters) % 2 == 1, group, f"{len(voters)} voters: {_names(voters)}")
 
 
 def _mons(case: Case) -> Iterator[Answer]:
@@ -51,9 +47,7 @@ def _majority(case: Case) -> Iterator[Answer]:
         if not voters:
             continue
         site, most = Counter(node.site for node in voters).most_common(1)[0]
-        yield holds(
-            2 * most < len(voters), group, f"the fullest site, {site}, has {most} of {len(voters)} voters"
-        )
+        yield holds(2 * most < len(voters), group, f"the fullest site, {site}, has {most} of {len(voters)} voters")
 
 
 def _managers(case: Case) -> Iterator[Answer]:
@@ -76,9 +70,7 @@ def _racks(case: Case) -> Iterator[Answer]:
     for site in case.register.sites:
         here = [node for node in case.register.group("storage") if node.site == site.id]
         racks = {node.rack for node in here}
-        yield holds(
-            len(here) < _SITES_MIN or len(racks) > 1, site.id, f"{len(here)} nodes in {len(racks)} racks"
-        )
+        yield holds(len(here) < _SITES_MIN or len(racks) > 1, site.id, f"{len(here)} nodes in {len(racks)} racks")
 
 
 def _even(case: Case) -> Iterator[Answer]:

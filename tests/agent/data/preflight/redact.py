@@ -18,9 +18,7 @@ def facts(raw: bytes) -> bytes:
     answer = json.loads(raw)
     answer["files"]["/etc/machine-id"] = f"{_MACHINE_ID}\n"
     mounts = answer["files"]["/proc/self/mounts"].splitlines()
-    answer["files"]["/proc/self/mounts"] = "".join(
-        f"{' '.join(line.split(' ')[:3])} rw 0 0\n" for line in mounts
-    )
+    answer["files"]["/proc/self/mounts"] = "".join(f"{' '.join(line.split(' ')[:3])} rw 0 0\n" for line in mounts)
     return json.dumps(answer, indent=1, sort_keys=True).encode() + b"\n"
 
 
