@@ -50,7 +50,14 @@ class Bench:
         self._prefix = f"bench-{time.time_ns()}/"
 
     def round(self) -> Mapping[Cell, Speed]:
-        """Measure every cell once."""
+        """Measure every cell once; whatever happens, leave nothing in the store."""
+        try:
+            return self._round()
+        finally:
+            self._on_gateway(["rados", "-p", POOL, "cleanup", "--run-name", RUN])
+            clear(self._store, self._prefix)
+
+    def _round(self) -> Mapping[Cell, Speed]:
         speeds: dict[Cell, Speed] = {}
         for size in SIZES_BYTES:
             for verb, mode in (("PUT", "write"), ("GET", "seq")):

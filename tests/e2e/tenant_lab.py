@@ -16,6 +16,8 @@ from tests.e2e.tenant_attempts import ROLE, TOPIC
 FIRM, RIVAL = "demo-chambers", "rival-chambers"
 LOCKED, PLAIN, RIVAL_BUCKET = "demo-chambers-matters", "demo-chambers-scratch", "rival-chambers-files"
 KEY = "案件/二〇二六/狀書.txt"
+AIMS = (KEY, "x")
+"""All that attempts write to; other tests work in the same buckets meanwhile."""
 BODY = "機密".encode()
 RECAP = re.compile(r"changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
 RIVAL_FILE = """\
@@ -95,7 +97,6 @@ class Operator:
         "get_bucket_request_payment",
         "get_public_access_block",
         "get_object_lock_configuration",
-        "list_object_versions",
     )
 
     def __init__(self, session: boto3.Session, account: str, client: Clients) -> None:
@@ -109,6 +110,8 @@ class Operator:
         for bucket in (LOCKED, PLAIN):
             for name in self.BUCKET_CALLS:
                 seen[f"{bucket} {name}"] = ask(getattr(self.s3, name), Bucket=bucket)
+            for prefix in AIMS:
+                seen[f"{bucket} {prefix}"] = ask(self.s3.list_object_versions, Bucket=bucket, Prefix=prefix)
             seen[f"{bucket} object ACL"] = ask(self.s3.get_object_acl, Bucket=bucket, Key=KEY)
             seen[f"{bucket} object tags"] = ask(self.s3.get_object_tagging, Bucket=bucket, Key=KEY)
         locked = {"Bucket": LOCKED, "Key": KEY, "VersionId": version}
