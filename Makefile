@@ -81,7 +81,7 @@ types-layers: $(READY)
 	@$(TIMED) $@ lint-imports --no-cache
 
 unit: $(READY) ## Unit tests and the house's own rules
-	@$(TIMED) $@ pytest -q -m 'not ci and not long' tests
+	@$(TIMED) $@ pytest -q -n 2 --dist worksteal -m 'not ci and not long' tests
 
 docs: $(READY) ## Write the reference pages anew
 	@$(TIMED) $@ python docs/generate.py

@@ -80,7 +80,12 @@ def test_a_production_node_has_no_lab_file() -> None:
 def test_the_label_of_a_real_osd_names_its_cluster_and_gives_no_key() -> None:
     label = drive_contents.bluestore_label((DATA / "osd.label").read_bytes())
 
-    assert label == {"osd_uuid": "d0f331bc-8955-4597-9513-9f69e5b442d6", "ceph_fsid": FSID, "whoami": "0"}
+    assert label == {
+        "osd_uuid": "d0f331bc-8955-4597-9513-9f69e5b442d6",
+        "ceph_fsid": FSID,
+        "whoami": "0",
+        "ready": "ready",
+    }
     assert b"osd_key" in (DATA / "osd.label").read_bytes()
 
 
