@@ -107,7 +107,7 @@ lab-down: $(READY) ## Remove every trace of the lab (KEEP_IMAGES=1 keeps the ima
 	@$(TIMED) $@ ansible-playbook playbooks/lab_down.yml -e lab_keep_images=$(if $(KEEP_IMAGES),true,false)
 
 e2e: $(READY) ## End-to-end tests marked `ci`, on the lab that stands
-	@$(TIMED) $@ pytest -m ci tests
+	@$(TIMED) $@ pytest -q -m ci tests/e2e
 
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard tests/molecule/*/molecule.yml)))
 
@@ -125,7 +125,7 @@ test: ## What CI runs, on a lab made anew: check, lab, second-run, e2e, molecule
 	    echo; echo 'Where the time went:'; cat $(PHASES); exit $${code:-0}
 
 test-long: $(READY) ## Every fault, drill and benchmark on the lab that stands
-	@$(TIMED) $@ pytest -m long tests
+	@$(TIMED) $@ pytest -m long tests/e2e tests/kms
 
 bench: $(READY) ## Measure the lab and write docs/benchmarks.md
 	@$(TIMED) $@ python -m tests.bench

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import fabric
-from paramiko import RejectPolicy  # type: ignore[import-untyped]  # paramiko ships no types
+from paramiko import RejectPolicy, SSHException  # type: ignore[import-untyped]  # paramiko ships no types
 
 ROOT = Path(__file__).parents[2]
 GROUPS = ("storage", "mons", "mgrs", "gateways")
@@ -82,7 +82,12 @@ class Node:
     def run(self, argv: Sequence[str], stdin: bytes = b"", *, good: Sequence[int] = (0,)) -> bytes:
         """Run one command as root and return what it printed; raises NodeError unless it ends with a `good` code."""
         command = f"sudo -- {shlex.join(argv)}"
-        _, out, err = self._open().client.exec_command(command, timeout=NODE_SECONDS)
+        try:
+            _, out, err = self._open().client.exec_command(command, timeout=NODE_SECONDS)
+        except (OSError, EOFError, SSHException):  # the machine was killed since, or its sshd begins just now
+            self.close()
+            time.sleep(2)
+            _, out, err = self._open().client.exec_command(command, timeout=NODE_SECONDS)
         out.channel.sendall(stdin)
         out.channel.shutdown_write()
         printed: bytes = out.read()

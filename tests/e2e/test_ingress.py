@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -90,6 +91,18 @@ class Ingress:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+
+def changed(before: set[Route], after: set[Route]) -> set[str]:
+    """Name the gateways whose route came, went or is another; BIRD's times waver by some milliseconds."""
+    was, now = ({route.gateway: seconds(route.since) for route in routes} for routes in (before, after))
+    return {gateway for gateway in was | now if abs(was.get(gateway, inf) - now.get(gateway, -inf)) > 1}
+
+
+def seconds(since: str) -> float:
+    """Read BIRD's time of day."""
+    hours, minutes, rest = since.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +252,7 @@ def test_a_watcher_that_is_killed_withdraws_and_announces_anew(ingress: Ingress,
 
     ingress.loses(gateway)
     ingress.whole()
-    changed = {route.gateway for route in ingress.routes() - before}
-    assert changed == {gateway.address}
+    assert changed(before, ingress.routes()) == {gateway.address}
 
 
 @pytest.mark.parametrize("unit", ["haproxy.service", "bird.service", "s3-announcer.service"])
@@ -250,4 +262,4 @@ def test_a_reload_withdraws_nothing(unit: str, ingress: Ingress, gateway: Node) 
     gateway.run(["systemctl", "reload", unit])
     time.sleep(5)
 
-    assert ingress.routes() == before
+    assert changed(before, ingress.routes()) == set()
