@@ -58,12 +58,16 @@ def look(machines: Iterable[str]) -> tuple[Process, ...]:
     return tuple(found)
 
 
+def listed(file: Path) -> list[str]:
+    """Read a list of process ids; a session may have ended, and its group gone, since it was found."""
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []
+
+
 def pids(machine: str) -> list[int]:
-    return [
-        int(pid)
-        for folder, _, _ in os.walk(cgroup(machine))
-        for pid in Path(folder, "cgroup.procs").read_text().split()
-    ]
+    return [int(pid) for folder, _, _ in os.walk(cgroup(machine)) for pid in listed(Path(folder, "cgroup.procs"))]
 
 
 def used(before: Iterable[Process], after: Iterable[Process]) -> Mapping[str, float]:
