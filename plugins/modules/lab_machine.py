@@ -126,6 +126,8 @@ class Machine:
         if self.cgroup.exists():
             for folder, _, _ in os.walk(self.cgroup, topdown=False):
                 Path(folder).rmdir()
+        with contextlib.suppress(OSError):  # other machines still run, or it is gone
+            self.cgroup.parent.rmdir()
 
     def clear(self) -> None:
         """End what runs, and undo mounts and loop devices, whatever an earlier run left."""
