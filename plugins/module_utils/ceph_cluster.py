@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 
 class CephError(Exception):
@@ -15,10 +15,9 @@ class CephError(Exception):
         self.code = code
 
 
-class Ask(Protocol):
-    """Ask the monitors one command, such as `{"prefix": "osd dump"}`; the answer is parsed JSON or None."""
-
-    def __call__(self, prefix: str, data: bytes = b"", **arguments: Any) -> Any: ...  # noqa: ANN401 -- JSON
+def text(value: object) -> str:
+    """Write a value as Ceph stores it: true and false in small letters."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Cluster:

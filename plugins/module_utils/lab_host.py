@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +34,15 @@ def cgroup(machine: str) -> Path:
     """Return the control group (version 2) of one machine, whether it exists or not."""
     unified = CGROUP_ROOT / "unified"
     return (unified if unified.is_dir() else CGROUP_ROOT) / LAB_CGROUP / machine
+
+
+def remove_cgroup(group: Path) -> None:
+    """Remove a machine's control group, in which nothing runs any more, and the lab's own with the last of them."""
+    if group.exists():
+        for folder, _, _ in os.walk(group, topdown=False):
+            Path(folder).rmdir()
+    with contextlib.suppress(OSError):  # other machines still run, or it is gone
+        group.parent.rmdir()
 
 
 def mount_points(below: Path) -> list[Path]:

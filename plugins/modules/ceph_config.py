@@ -45,15 +45,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ceph_cluster import CephError, Cluster
+from ansible.module_utils.ceph_cluster import CephError, Cluster, text
 
 Options = Mapping[tuple[str, str], str]
 MANAGER_SECONDS = 120
-
-
-def text(value: object) -> str:
-    """Write a value as Ceph stores it: true and false in small letters."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse_dump(dump: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:

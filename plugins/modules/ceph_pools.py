@@ -45,15 +45,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ceph_cluster import CephError, Cluster
+from ansible.module_utils.ceph_cluster import CephError, Cluster, text
 
 Command = dict[str, Any]
 TYPES = {1: "replicated", 3: "erasure"}
 FLAGS = {"bulk": "bulk", "allow_ec_optimizations": "ec_optimizations"}
-
-
-def text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def profile_conflicts(current: Mapping[str, str], wanted: Mapping[str, Any]) -> list[str]:
@@ -67,12 +63,13 @@ def profile_conflicts(current: Mapping[str, str], wanted: Mapping[str, Any]) -> 
 
 def option_of(pool: Mapping[str, Any], name: str) -> str | None:
     """Return an option of a pool as `osd dump` shows it; a flag is one word of `flags_names`."""
+    value: object = pool.get("options", {}).get(name)
     if name in FLAGS:
-        return text(FLAGS[name] in pool["flags_names"].split(","))
-    if name in pool:
-        return text(pool[name])
-    value = pool.get("options", {}).get(name)
-    return None if value is None else text(value)
+        value = FLAGS[name] in pool["flags_names"].split(",")
+    elif name in pool:
+        value = pool[name]
+    shown: str | None = None if value is None else text(value)
+    return shown
 
 
 def plan_pool(

@@ -66,7 +66,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.lab_host import LabError, cgroup, mount_points, run
+from ansible.module_utils.lab_host import LabError, cgroup, mount_points, remove_cgroup, run
 
 
 def digest(params: dict[str, Any]) -> str:
@@ -123,11 +123,7 @@ class Machine:
             if time.monotonic() > deadline:
                 raise LabError(f"{self.name}: processes in {self.cgroup} do not end; a drive may hang")
             time.sleep(0.05)
-        if self.cgroup.exists():
-            for folder, _, _ in os.walk(self.cgroup, topdown=False):
-                Path(folder).rmdir()
-        with contextlib.suppress(OSError):  # other machines still run, or it is gone
-            self.cgroup.parent.rmdir()
+        remove_cgroup(self.cgroup)
 
     def clear(self) -> None:
         """End what runs, and undo mounts and loop devices, whatever an earlier run left."""
