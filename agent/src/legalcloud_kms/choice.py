@@ -27,6 +27,9 @@ class TokenFacts:
     """CKF_USER_PIN_LOCKED."""
     pin_final_try: bool
     """CKF_USER_PIN_FINAL_TRY."""
+    manufacturer: str = ""
+    model: str = ""
+    firmware: str = ""
 
     def __str__(self) -> str:
         return f"{self.label!r} (serial {self.serial}, slot {self.slot})"
@@ -70,10 +73,10 @@ def choose_token(tokens: Sequence[TokenFacts], wanted: TokenSelector) -> TokenFa
     ]
     if not found:
         present = ", ".join(map(str, tokens)) or "none"
-        raise TokenAbsentError(f"no token with {wanted}; present: {present}. Connect it: bao tries again by itself")
+        raise TokenAbsentError(f"no token with {wanted}; present: {present}. Connect it; bao then unseals by itself")
     if len(found) > 1:
         raise TokenAmbiguousError(
-            f"{len(found)} tokens with {wanted}: {', '.join(map(str, found))}. Set serial in the seal stanza"
+            f"{len(found)} tokens with {wanted}: {', '.join(map(str, found))}. Set serial beside token_label"
         )
     return found[0]
 

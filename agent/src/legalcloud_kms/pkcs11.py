@@ -36,7 +36,8 @@ PADDING = "\0 "
 
 
 @contextlib.contextmanager
-def _telling(what: str) -> Iterator[None]:
+def telling(what: str) -> Iterator[None]:
+    """Say what was being done when the library raised an error."""
     try:
         yield
     except PyKCS11.PyKCS11Error as error:
@@ -74,14 +75,14 @@ class Library:
     def tokens(self) -> list[TokenFacts]:
         """List the tokens that are present; an empty slot that waits to be initialised is none."""
         library = self._load()
-        with _telling(f"list the tokens of {self.path}"):
+        with telling(f"list the tokens of {self.path}"):
             infos = [(slot, library.getTokenInfo(slot)) for slot in library.getSlotList(tokenPresent=True)]
         return [_token_facts(slot, info) for slot, info in infos if info.flags & LowLevel.CKF_TOKEN_INITIALIZED]
 
     @contextlib.contextmanager
-    def session(self, token: TokenFacts) -> Iterator[Session]:
-        with _telling(f"open a session with token {token}"):
-            opened = self._load().openSession(token.slot)
+    def session(self, token: TokenFacts, flags: int = 0) -> Iterator[Session]:
+        with telling(f"open a session with token {token}"):
+            opened = self._load().openSession(token.slot, flags)
         try:
             yield Session(opened, token)
         finally:
@@ -93,12 +94,12 @@ class Session:
     """An open session with one token, closed by who opened it."""
 
     def __init__(self, opened: PyKCS11.Session, token: TokenFacts) -> None:
-        self._opened = opened
+        self.opened = opened
         self.token = token
 
     def log_in(self, pin: str) -> Answer:
         try:
-            self._opened.login(pin)
+            self.opened.login(pin)
         except PyKCS11.PyKCS11Error as error:
             if error.value in REFUSALS:
                 return Answer.REFUSED
@@ -113,11 +114,10 @@ class Session:
         template: list[tuple[int, str | bytes]] = [(LowLevel.CKA_LABEL, wanted.label)] if wanted.label else []
         if wanted.id_hex:
             template.append((LowLevel.CKA_ID, bytes.fromhex(wanted.id_hex)))
-        with _telling(f"look for key {wanted} on token {self.token}"):
-            handles = self._opened.findObjects(template)
+        with telling(f"look for key {wanted} on token {self.token}"):
+            handles = self.opened.findObjects(template)
             kinds = [
-                self._opened.getAttributeValue(handle, [LowLevel.CKA_CLASS, LowLevel.CKA_KEY_TYPE])
-                for handle in handles
+                self.opened.getAttributeValue(handle, [LowLevel.CKA_CLASS, LowLevel.CKA_KEY_TYPE]) for handle in handles
             ]
         facts = [
             ObjectFacts(index=index, kind=KINDS.get((kind[0], kind[1]), ObjectKind.OTHER))
@@ -127,33 +127,33 @@ class Session:
 
     def public_half(self, private: object) -> object | None:
         """Find the one RSA public key that shares the private key's CKA_ID, for tokens that label them differently."""
-        with _telling(f"look for the public key on token {self.token}"):
-            ident = bytes(self._opened.getAttributeValue(private, [LowLevel.CKA_ID])[0] or b"")
+        with telling(f"look for the public key on token {self.token}"):
+            ident = bytes(self.opened.getAttributeValue(private, [LowLevel.CKA_ID])[0] or b"")
             template = [(LowLevel.CKA_CLASS, LowLevel.CKO_PUBLIC_KEY), (LowLevel.CKA_ID, ident)]
-            found = self._opened.findObjects(template) if ident else []
+            found = self.opened.findObjects(template) if ident else []
         return found[0] if len(found) == 1 else None
 
     def public_numbers(self, public: object) -> tuple[int, int]:
         """Read modulus and exponent."""
-        with _telling(f"read the public key on token {self.token}"):
-            values = self._opened.getAttributeValue(public, [LowLevel.CKA_MODULUS, LowLevel.CKA_PUBLIC_EXPONENT])
+        with telling(f"read the public key on token {self.token}"):
+            values = self.opened.getAttributeValue(public, [LowLevel.CKA_MODULUS, LowLevel.CKA_PUBLIC_EXPONENT])
         modulus, exponent = (int.from_bytes(bytes(value), "big") for value in values)
         return modulus, exponent
 
     def encrypt(self, key: object, mechanism: Mechanism, oaep_hash: str, plaintext: bytes) -> bytes:
         """Encrypt in the token. For AES the result is nonce, ciphertext, tag, with a nonce of the token's."""
-        with _telling(f"encrypt with CKM_{mechanism.name} on token {self.token}"):
+        with telling(f"encrypt with CKM_{mechanism.name} on token {self.token}"):
             if mechanism is Mechanism.AES_GCM:
-                nonce = bytes(self._opened.generateRandom(NONCE_BYTES))
-                return nonce + bytes(self._opened.encrypt(key, plaintext, _gcm(nonce)))
-            return bytes(self._opened.encrypt(key, plaintext, PyKCS11.RSAOAEPMechanism(*OAEP[oaep_hash])))
+                nonce = bytes(self.opened.generateRandom(NONCE_BYTES))
+                return nonce + bytes(self.opened.encrypt(key, plaintext, _gcm(nonce)))
+            return bytes(self.opened.encrypt(key, plaintext, PyKCS11.RSAOAEPMechanism(*OAEP[oaep_hash])))
 
     def decrypt(self, key: object, mechanism: Mechanism, oaep_hash: str, data: bytes) -> bytes:
-        with _telling(f"decrypt with CKM_{mechanism.name} on token {self.token}"):
+        with telling(f"decrypt with CKM_{mechanism.name} on token {self.token}"):
             if mechanism is Mechanism.AES_GCM:
                 nonce, rest = data[:NONCE_BYTES], data[NONCE_BYTES:]
-                return bytes(self._opened.decrypt(key, rest, _gcm(nonce)))
-            return bytes(self._opened.decrypt(key, data, PyKCS11.RSAOAEPMechanism(*OAEP[oaep_hash])))
+                return bytes(self.opened.decrypt(key, rest, _gcm(nonce)))
+            return bytes(self.opened.decrypt(key, data, PyKCS11.RSAOAEPMechanism(*OAEP[oaep_hash])))
 
 
 def _gcm(nonce: bytes) -> PyKCS11.AES_GCM_Mechanism:
@@ -167,4 +167,7 @@ def _token_facts(slot: int, info: PyKCS11.CK_TOKEN_INFO) -> TokenFacts:
         serial=info.serialNumber.strip(PADDING),
         pin_locked=bool(info.flags & LowLevel.CKF_USER_PIN_LOCKED),
         pin_final_try=bool(info.flags & LowLevel.CKF_USER_PIN_FINAL_TRY),
+        manufacturer=info.manufacturerID.strip(PADDING),
+        model=info.model.strip(PADDING),
+        firmware=".".join(map(str, info.firmwareVersion)),
     )

@@ -24,7 +24,7 @@ from legalcloud_kms.errors import (
 )
 from legalcloud_kms.messages import Blob
 from legalcloud_kms.options import KeyIdentity, Mechanism, SealOptions
-from legalcloud_kms.pins import PinLatch, read
+from legalcloud_kms.pins import PinLatch
 from legalcloud_kms.pkcs11 import NONCE_BYTES, TAG_BITS, Library, Session
 
 log = logging.getLogger(__name__)
@@ -46,13 +46,11 @@ T = TypeVar("T")
 class Seal:
     """The token is asked at each operation and not before: with it away bao starts, stays sealed and tries again."""
 
-    def __init__(
-        self, options: SealOptions, *, library: Library, latch: PinLatch, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, options: SealOptions, *, library: Library, latch: PinLatch, pin: Callable[[], str]) -> None:
         self.options = options
         self._library = library
         self._latch = latch
-        self._environment = environment
+        self._pin = pin
 
     def encrypt(self, plaintext: bytes) -> Blob:
         """Seal, and open again before anything is handed out.
@@ -121,7 +119,7 @@ class Seal:
         token = choose_token(self._library.tokens(), self.options.token)
         source = self.options.pin_source
         with self._library.session(token) as session:
-            self._latch.log_in(token, read(source, self._environment), source, session.log_in)
+            self._latch.log_in(token, self._pin(), source, session.log_in)
             return operation(session)
 
     def _key(self, session: Session, wanted: KeyIdentity) -> tuple[KeyChoice, object, object | None]:

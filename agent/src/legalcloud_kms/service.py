@@ -7,11 +7,12 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from legalcloud_kms import messages, options, wire
 from legalcloud_kms.errors import KmsError
-from legalcloud_kms.pins import PinLatch
+from legalcloud_kms.pins import PinLatch, read
 from legalcloud_kms.pkcs11 import Library
 from legalcloud_kms.seal import Seal
 
@@ -64,7 +65,8 @@ class Service:
         chosen = options.parse(asked.values, environment)
         library = self._libraries.setdefault(chosen.library, Library(chosen.library))
         instance = str(uuid.uuid4())
-        self._seals[instance] = Seal(chosen, library=library, latch=self._latch, environment=environment)
+        pin = partial(read, chosen.pin_source, environment)
+        self._seals[instance] = Seal(chosen, library=library, latch=self._latch, pin=pin)
         return messages.configured(instance, chosen.shown)
 
     async def kind(self, message: bytes) -> bytes:

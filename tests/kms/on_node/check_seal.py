@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.kms.on_node.softhsm import LIBRARY, PIN, SoftHsm
 
 from legalcloud_kms import errors, options
 from legalcloud_kms.messages import Blob
-from legalcloud_kms.pins import PinLatch
+from legalcloud_kms.pins import PinLatch, read
 from legalcloud_kms.pkcs11 import Library
 from legalcloud_kms.seal import Seal
 
@@ -36,7 +37,8 @@ def make(hsm: SoftHsm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     def seal(**parameters: str) -> Seal:
         values = {"lib": LIBRARY, "token_label": TOKEN, "key_label": KEY, "pin": f"file://{tmp_path}/pin"} | parameters
         chosen = options.parse({name: value for name, value in values.items() if value}, {})
-        return Seal(chosen, library=library, latch=latch, environment={"WRONG": "000000", "RIGHT": PIN})
+        pin = partial(read, chosen.pin_source, {"WRONG": "000000", "RIGHT": PIN})
+        return Seal(chosen, library=library, latch=latch, pin=pin)
 
     yield seal
     library.unload()
