@@ -98,6 +98,7 @@ fmt: $(READY) ## Let the formatters have their way
 lab: $(READY) ## Six machines in three sites, a store on them, a tenant, an object; a rerun changes nothing
 	@$(TIMED) lab-machines ansible-playbook playbooks/lab.yml
 	@$(TIMED) lab-site ansible-playbook playbooks/site.yml
+	@$(TIMED) lab-ceremony ansible-playbook playbooks/key_ceremony.yml
 	@$(TIMED) lab-tenants ansible-playbook playbooks/tenants.yml
 	@$(TIMED) lab-verify ansible-playbook playbooks/verify.yml
 	@legalcloud health
@@ -127,8 +128,11 @@ test: ## What CI runs, on a lab made anew: check, lab, second-run, e2e, molecule
 test-long: $(READY) ## Every fault, drill and benchmark on the lab that stands
 	@$(TIMED) $@ pytest -m long tests/e2e tests/kms
 
+test-vm: $(READY) ## Production's encrypted drives on an emulated machine, beside the lab that stands; half an hour
+	@$(TIMED) $@ pytest -q -s -m long tests/vm
+
 bench: $(READY) ## Measure the lab and write docs/benchmarks.md
 	@$(TIMED) $@ python -m tests.bench
 
-.PHONY: help setup lock check lint types unit docs fmt lab lab-down e2e molecule second-run test test-long bench \
+.PHONY: help setup lock check lint types unit docs fmt lab lab-down e2e molecule second-run test test-long test-vm bench \
     $(filter-out unit,$(CHECKS))

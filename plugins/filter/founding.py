@@ -33,6 +33,8 @@ def _on_node(host: str, drives: Mapping[str, Any]) -> Iterator[str]:
             yield f"{UNKNOWN}: {host}/{serial}: {seen.get('problem') or 'two devices carry this serial'}"
         elif seen["bluestore"]:
             yield seen["bluestore"]["ceph_fsid"] or f"{UNKNOWN}: {host}/{serial}: a label that names no cluster"
+        elif seen["luks"]:
+            yield seen["luks"]["ceph_fsid"]
         elif "LVM2_member" in seen["signatures"] and seen["device"] not in {volume["device"] for volume in told}:
             yield f"{UNKNOWN}: {host}/{serial}: volumes that cannot be read"
 

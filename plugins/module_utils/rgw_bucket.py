@@ -32,6 +32,8 @@ class BucketState:
     """What an object gets when nobody asks for another."""
     encryption: str | None
     """AES256, aws:kms or None."""
+    kms_key: str | None = None
+    """Name of the key, for aws:kms."""
     tags: Tags
     """The firm's names, in UTF-8; the gateway's account and user names cannot hold Chinese."""
     closed: bool = True
@@ -40,13 +42,15 @@ class BucketState:
     """Whether the bucket has a policy; ours never have."""
 
 
-def wanted_state(bucket: Mapping[str, Any], names: Mapping[str, str]) -> BucketState:
+def wanted_state(bucket: Mapping[str, Any], names: Mapping[str, str], key_name: str) -> BucketState:
+    """Read one bucket of a tenant's file; `key_name` is the firm's key, for sse-kms."""
     lock = bucket["object_lock"]
     return BucketState(
         versioning=bucket["versioning"],
         locked=lock is not None,
         retention=(lock["mode"], lock["days"]) if lock else None,
         encryption=ALGORITHMS[bucket["encryption"]] if bucket["encryption"] else None,
+        kms_key=key_name if bucket["encryption"] == "sse-kms" else None,
         tags=tuple(sorted({"firm-en": names["en"], "firm-zh-hant": names["zh_hant"]}.items())),
     )
 
@@ -65,14 +69,15 @@ def look(s3: Any, name: str, absent: Callable[[Exception], str]) -> BucketState:
     lock = ask(s3.get_object_lock_configuration, LOCK_ABSENT).get("ObjectLockConfiguration", {})
     default = lock.get("Rule", {}).get("DefaultRetention")
     crypt = ask(s3.get_bucket_encryption, CRYPT_ABSENT).get("ServerSideEncryptionConfiguration", {})
-    rules = [rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in crypt.get("Rules", [])]
+    rules = [rule["ApplyServerSideEncryptionByDefault"] for rule in crypt.get("Rules", [])]
     tags = ask(s3.get_bucket_tagging, TAGS_ABSENT).get("TagSet", [])
     block = ask(s3.get_public_access_block, BLOCK_ABSENT).get("PublicAccessBlockConfiguration", {})
     return BucketState(
         versioning=s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled",
         locked=lock.get("ObjectLockEnabled") == "Enabled",
         retention=(default["Mode"], default.get("Days") or default.get("Years", 0) * 365) if default else None,
-        encryption=rules[0] if rules else None,
+        encryption=rules[0]["SSEAlgorithm"] if rules else None,
+        kms_key=rules[0].get("KMSMasterKeyID") if rules else None,
         tags=tuple(sorted((tag["Key"], tag["Value"]) for tag in tags)),
         closed=block == BLOCK,
         policy=bool(ask(s3.get_bucket_policy, POLICY_ABSENT)),
@@ -142,14 +147,14 @@ def _settings(seen: BucketState, wanted: BucketState) -> list[str]:
         "unpolicy": seen.policy,
         "versioning": seen.versioning != wanted.versioning,
         "lock": seen.retention != wanted.retention or (wanted.locked and not seen.locked),
-        "encrypt": seen.encryption != wanted.encryption,
+        "encrypt": (seen.encryption, seen.kms_key) != (wanted.encryption, wanted.kms_key),
         "tag": seen.tags != wanted.tags,
     }
     return [step for step, needed in differs.items() if needed]
 
 
-def apply(s3: Any, name: str, step: str, wanted: BucketState, key_name: str) -> None:  # noqa: ANN401 -- boto3
-    """Take one step. `key_name` is the firm's key, for aws:kms."""
+def apply(s3: Any, name: str, step: str, wanted: BucketState) -> None:  # noqa: ANN401 -- boto3
+    """Take one step."""
     match step:
         case "create":
             s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=wanted.locked)
@@ -168,8 +173,8 @@ def apply(s3: Any, name: str, step: str, wanted: BucketState, key_name: str) -> 
             s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
         case "encrypt":
             rule = {"SSEAlgorithm": wanted.encryption}
-            if wanted.encryption == ALGORITHMS["sse-kms"]:
-                rule["KMSMasterKeyID"] = key_name
+            if wanted.kms_key:
+                rule["KMSMasterKeyID"] = wanted.kms_key
             rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]}
             s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=rules)
         case "tag":

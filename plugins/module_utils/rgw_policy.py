@@ -39,23 +39,36 @@ GRANTS = ("read", "write", "read-acp", "write-acp", "full-control")
 ALL = "arn:aws:s3:::*"
 
 
-def tenant_policy(buckets: Sequence[str], access_key: str) -> dict[str, Any]:
+SSE = "s3:x-amz-server-side-encryption"
+
+
+def tenant_policy(buckets: Sequence[str], access_key: str, key_name: str) -> dict[str, Any]:
     """Return the inline policy; its first Sid names the one key that was revealed to the firm.
 
     The gateway asks for no permission of its own when an ACL comes with PutObject, hence the refusals. It
     does not show the ACL of a copy or a multipart upload to policies, hence also each bucket's public access
     block.
+
+    Encryption that comes with PutObject, a form or an upload replaces the bucket's default: an empty one would store
+    in the clear, another firm's key would tie the object to that firm, and a key of the client's own is in no HSM. The
+    gateway fills in the default before it asks here, so that `key_name`, the firm's own, is let through.
     """
     arns = [f"arn:aws:s3:::{name}" for name in sorted(buckets)]
     statements = [_statement(f"{REVEALED}{access_key}", "Allow", ["s3:ListAllMyBuckets"], [ALL])]
     if arns:
         statements.append(_statement("Listing", "Allow", LISTING, arns))
         statements.append(_statement("Handling", "Allow", HANDLING, [f"{arn}/*" for arn in arns]))
-    refusals: list[tuple[str, str, Sequence[str]]] = [("NoOpenAcl", "s3:x-amz-acl", OPEN_ACLS)]
-    refusals += [(f"NoGrant{number}", f"s3:x-amz-grant-{name}", ("*",)) for number, name in enumerate(GRANTS)]
-    for sid, key, values in refusals:
-        refusal = _statement(sid, "Deny", ["s3:PutObject"], [ALL])
-        statements.append({**refusal, "Condition": {"StringLike": {key: list(values)}}})
+    refusals: dict[str, dict[str, dict[str, list[str]]]] = {"NoOpenAcl": {"StringLike": {"s3:x-amz-acl": [*OPEN_ACLS]}}}
+    for number, name in enumerate(GRANTS):
+        refusals[f"NoGrant{number}"] = {"StringLike": {f"s3:x-amz-grant-{name}": ["*"]}}
+    refusals["NoClearText"] = {"StringEquals": {SSE: [""]}}
+    refusals["NoForeignKey"] = {
+        "StringEquals": {SSE: ["aws:kms"]},
+        "StringNotEquals": {f"{SSE}-aws-kms-key-id": [key_name]},
+    }
+    refusals["NoCustomerKey"] = {"StringLike": {f"{SSE}-customer-algorithm": ["*"]}}
+    for sid, condition in refusals.items():
+        statements.append({**_statement(sid, "Deny", ["s3:PutObject"], [ALL]), "Condition": condition})
     return {"Version": "2012-10-17", "Statement": statements}
 
 

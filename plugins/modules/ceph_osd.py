@@ -9,17 +9,23 @@ short_description: Make an OSD on each registered drive of a node
 description:
   - Finds each drive by its serial. A drive that holds an OSD of this cluster is left as it is; an empty one becomes an
     OSD; one with anything else on it is refused, unless the operator names its serial in I(overwrite).
+  - A drive of this cluster that is locked is opened first, by the program that opens drives at boot.
   - An OSD that an interrupted run left half made is made anew; a mark on the node says which.
 options:
   fsid: {description: Identity of the cluster., type: str, required: true}
   serials: {description: Serials of the drives., type: list, elements: str, required: true}
   method:
-    description: C(raw) puts BlueStore on the drive itself; C(lvm) on a logical volume, encrypted by dm-crypt.
+    description: C(raw) puts BlueStore on the drive itself; C(luks) encrypts it, with a key that OpenBao keeps.
     type: str
-    choices: [raw, lvm]
+    choices: [raw, luks]
     required: true
   overwrite:
     description: Serials of drives whose contents the operator gives up.
+    type: list
+    elements: str
+    default: []
+  written_off:
+    description: Serials of drives that may be missing; a warning names each that is.
     type: list
     elements: str
     default: []
@@ -47,77 +53,18 @@ units:
 
 import fcntl
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.drive_contents import begun, look, volumes
+from ansible.module_utils.drive_contents import begun, look
+from ansible.module_utils.drive_keys import DriveKeyError, Settings, locked, logged_in, mapper, pipe_into, seal, unlock
 from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What lies on one drive."""
-
-    device: str
-    signatures: tuple[str, ...]
-    fsid: str | None
-    """Identity of the cluster whose OSD lies there; None if there is none, or it cannot be read."""
-    osd: str | None
-    finished: bool | None
-    """Whether the OSD was made to its end; None on a logical volume, whose tags do not say."""
-
-
-def seen(contents: Mapping[str, Any], lvm: Sequence[Mapping[str, str | None]]) -> Seen:
-    """Join what a drive's first bytes and the tags of its volumes say."""
-    device = contents["device"]
-    label = contents["bluestore"] or {}
-    volume = next((v for v in lvm if v["device"] == device and v["ceph_fsid"]), {})
-    return Seen(
-        device=device,
-        signatures=tuple(contents["signatures"]) or (("bluestore",) if contents["bluestore"] else ()),
-        fsid=label.get("ceph_fsid") or volume.get("ceph_fsid"),
-        osd=label.get("whoami") or volume.get("whoami"),
-        finished=None if volume else label.get("ready") == "ready",
-    )
-
+from ansible.module_utils.osd_drives import Seen, decide, seen
 
 LOCK = "/run/lock/legalcloud-osd"
-CEPH_SIGNATURES = {"bluestore", "ceph_bluestore", "LVM2_member"}
-
-
-def decide(
-    drives: Mapping[str, Seen | None], fsid: str, overwrite: Collection[str], unfinished: Collection[str] = ()
-) -> tuple[list[str], list[str]]:
-    """Return the serials to prepare and, in words, the drives that forbid to go on.
-
-    `unfinished` are drives that were empty when an interrupted run began to make an OSD on them.
-    """
-    prepare, refused = [], []
-    for serial, drive in sorted(drives.items()):
-        if drive is None:
-            refused.append(f"{serial}: no drive of this node has this serial; look at `lsblk -o NAME,SERIAL`")
-        elif serial in unfinished and drive.finished is None and serial not in overwrite:
-            refused.append(
-                f"{serial} ({drive.device}): an interrupted run began an OSD there; whether it ended cannot be told. "
-                f"If `ceph osd tree` shows osd.{drive.osd} up, remove {begun(serial)}; if not, name the serial: "
-                f'-e \'{{"ceph_osd_overwrite": ["{serial}"]}}\''
-            )
-        elif serial in unfinished and not drive.finished and set(drive.signatures) <= CEPH_SIGNATURES:
-            prepare.append(serial)
-        elif drive.fsid == fsid and drive.osd is not None and not (serial in unfinished and serial in overwrite):
-            continue
-        elif drive.signatures and serial not in overwrite:
-            whose = f" of cluster {drive.fsid}" if drive.fsid else ""
-            refused.append(
-                f"{serial} ({drive.device}) holds {', '.join(drive.signatures)}{whose}; if that may be lost, name the "
-                f'serial: -e \'{{"ceph_osd_overwrite": ["{serial}"]}}\''
-            )
-        else:
-            prepare.append(serial)
-    return prepare, refused
+ACTIVATE = "/usr/local/libexec/legalcloud/activate-osds"
 
 
 class Node:
@@ -125,7 +72,7 @@ class Node:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        self.lvm = module.params["method"] == "lvm"
+        self.encrypted = module.params["method"] == "luks"
 
     def run(self, argv: Sequence[str]) -> str:
         code, out, err = self.module.run_command(list(argv))
@@ -134,17 +81,40 @@ class Node:
             self.module.fail_json(msg=f"`{' '.join(argv)}` ended with {code}: {last}")
         return str(out)
 
-    def drives(self) -> dict[str, Seen | None]:
+    def look(self) -> dict[str, Mapping[str, Any] | None]:
         try:
             devices = resolve(*sources(self.run))
-            tags = volumes(self.run) if self.lvm else []
-            found = {}
-            for serial in self.module.params["serials"]:
-                device = devices.get(serial)
-                found[serial] = seen(look(device, self.run), tags) if device else None
+            return {
+                serial: look(devices[serial], self.run) if serial in devices else None
+                for serial in self.module.params["serials"]
+            }
         except (DriveSerialError, OSError) as error:
             self.module.fail_json(msg=f"drives: {error}")
+
+    def drives(self) -> dict[str, Seen | None]:
+        found: dict[str, Seen | None] = {}
+        for serial, contents in self.look().items():
+            opened = mapper(serial)
+            inside = look(str(opened), self.run) if contents and contents["luks"] and opened.exists() else None
+            found[serial] = seen(contents, inside) if contents else None
         return found
+
+    def open(self) -> bool:
+        """Open what is locked and wake what sleeps. Returns whether there was anything to do.
+
+        A drive that cannot be opened ends the run, unless the operator gave it up.
+        """
+        closed = locked({serial: contents for serial, contents in self.look().items() if contents})
+        asleep = closed.keys() or [
+            drive for drive in self.drives().values()
+            if drive and drive.fsid == self.module.params["fsid"] and drive.finished and not awake(drive)
+        ]  # fmt: skip
+        if not asleep or self.module.check_mode:
+            return bool(asleep)
+        code, _, err = self.module.run_command([ACTIVATE])
+        if code != 0 and not closed.keys() <= set(self.module.params["overwrite"]):
+            self.module.fail_json(msg=f"Nothing was written to any drive. {err.strip()}")
+        return True
 
     def prepare(self, serial: str, drive: Seen) -> None:
         """Make the OSD and do not start it: while the mark stands, the drive has never served anything."""
@@ -152,27 +122,34 @@ class Node:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         os.sync()
+        opened = mapper(serial)
+        if opened.exists():
+            self.run(["cryptsetup", "close", opened.name])
         if drive.signatures:
-            self.run(["ceph-volume", "lvm", "zap", "--destroy", drive.device] if self.lvm
-                     else ["wipefs", "--all", drive.device])  # fmt: skip
-        if self.lvm:
-            self.run(["ceph-volume", "lvm", "prepare", "--bluestore", "--dmcrypt", "--data", drive.device])
-        else:
-            self.run(["ceph-volume", "raw", "prepare", "--bluestore", "--data", drive.device])
+            self.run(["wipefs", "--all", drive.device])
+        if self.encrypted:
+            self.seal(serial, drive.device)
+        self.run(["ceph-volume", "raw", "prepare", "--bluestore", "--data",
+                  str(opened) if self.encrypted else drive.device])  # fmt: skip
         mark.unlink()
         os.sync()
 
-    def activate(self, osds: Collection[str]) -> bool:
-        """Let ceph-volume open OSDs on logical volumes whose folders are empty, and enable its units for the next boot.
+    def seal(self, serial: str, device: str) -> None:
+        """Encrypt an empty drive and open it, by the way that a boot will take."""
+        try:
+            with logged_in(Settings.read()) as keys:
+                seal(serial, device, self.module.params["fsid"], keys, pipe_into)
+                header = look(device, self.run)["luks"]
+                unlock(serial, device, header["keys"], keys, pipe_into)
+        except (DriveKeyError, OSError) as error:
+            self.module.fail_json(
+                msg=f"{serial}: {error} Is OpenBao unsealed, and was the key ceremony held "
+                "(playbooks/key_ceremony.yml)? Then run this again: the drive is made anew."
+            )
 
-        OSDs on raw drives have a unit of ours. Returns whether anything was done.
-        """
-        asleep = [osd for osd in osds if not Path(f"/var/lib/ceph/osd/ceph-{osd}/type").exists()]
-        if not (self.lvm and asleep):
-            return False
-        if not self.module.check_mode:
-            self.run(["ceph-volume", "lvm", "activate", "--all"])
-        return True
+
+def awake(drive: Seen) -> bool:
+    return Path(f"/var/lib/ceph/osd/ceph-{drive.osd}/type").exists()
 
 
 def main() -> None:
@@ -180,8 +157,9 @@ def main() -> None:
         argument_spec={
             "fsid": {"type": "str", "required": True},
             "serials": {"type": "list", "elements": "str", "required": True},
-            "method": {"type": "str", "choices": ["raw", "lvm"], "required": True},
+            "method": {"type": "str", "choices": ["raw", "luks"], "required": True},
             "overwrite": {"type": "list", "elements": "str", "default": []},
+            "written_off": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -193,11 +171,17 @@ def main() -> None:
             msg="Another run is making OSDs on this node just now. Wait until it has ended, and run this again."
         )
     node = Node(module)
+    opened = node.open()
     drives = node.drives()
     unfinished = [serial for serial in drives if begun(serial).exists()]
-    prepare, refused = decide(drives, module.params["fsid"], module.params["overwrite"], unfinished)
+    written_off = module.params["written_off"]
+    prepare, refused = decide(drives, module.params["fsid"], module.params["overwrite"], unfinished, written_off)
     if refused:
         module.fail_json(msg=f"Nothing was written to any drive. {'; '.join(refused)}")
+    for serial in sorted(serial for serial, drive in drives.items() if drive is None):
+        module.warn(
+            f"{serial}: no drive of this node has this serial; a waiver of preflight lets the run go on without it"
+        )
     if prepare and not module.check_mode:
         for serial in prepare:
             drive = drives[serial]
@@ -208,9 +192,8 @@ def main() -> None:
         if drive is not None and drive.finished and drive.fsid == module.params["fsid"] and not module.check_mode:
             begun(serial).unlink(missing_ok=True)
     osds = {serial: drive.osd for serial, drive in drives.items() if drive and drive.osd}
-    activated = node.activate(osds.values())
     module.exit_json(
-        changed=bool(prepare) or activated,
+        changed=bool(prepare) or opened,
         osds=osds,
         units=[f"ceph-osd@{osd}.service" for osd in osds.values()],
         diff={"before": "", "after": "".join(f"OSD on {serial}\n" for serial in prepare)},

@@ -13,6 +13,9 @@ options:
   inventory_dir: {description: Folder of the inventory., type: path, required: true}
   report_file: {description: Where the report goes., type: path, required: true}
   answers: {description: What M(cluster_answers) returned., type: dict, required: true}
+  script_current: {description: Whether the gateways' script is ours., type: bool, required: true}
+  gateways: {description: What M(gateway_answers) returned, by gateway., type: dict, required: true}
+  key_managers: {description: What M(openbao_status) returned, by server., type: dict, required: true}
   data_pool: {description: Pool of the tenants' data., type: str, required: true}
   endpoint_url: {description: URL of the S3 endpoint., type: str, required: true}
   ca_file: {description: CA of the endpoint's certificate., type: path, required: true}
@@ -35,6 +38,9 @@ EXAMPLES = r"""
     inventory_dir: "{{ inventory_dir }}"
     report_file: reports/health.json
     answers: "{{ __answers }}"
+    script_current: true
+    gateways: {tko-1: {plain_status: 404, lock_status: 403}}
+    key_managers: {}
     data_pool: hk.rgw.buckets.data
     endpoint_url: https://s3.example
     ca_file: /etc/legalcloud/ca.crt
@@ -55,7 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from legalcloud import inventory
 from legalcloud.errors import InputError, LegalcloudError
-from legalcloud.health import parse
+from legalcloud.health import keys, locks, parse
 from legalcloud.health.facts import RoundTrip
 from legalcloud.health.judge import judge
 from legalcloud.health.report import Report, to_json
@@ -92,6 +98,9 @@ def main() -> None:
             "inventory_dir": {"type": "path", "required": True},
             "report_file": {"type": "path", "required": True},
             "answers": {"type": "dict", "required": True},
+            "script_current": {"type": "bool", "required": True},
+            "gateways": {"type": "dict", "required": True},
+            "key_managers": {"type": "dict", "required": True, "no_log": False},
             "data_pool": {"type": "str", "required": True},
             "endpoint_url": {"type": "str", "required": True},
             "ca_file": {"type": "path", "required": True},
@@ -113,6 +122,8 @@ def main() -> None:
             answers["versions"],
             data_pool=params["data_pool"],
         )
+        guard = locks.parse(params["gateways"], script_current=params["script_current"])
+        managers = keys.parse(params["key_managers"])
         trip = None if module.check_mode else tried(params)
     except LegalcloudError as error:
         module.fail_json(msg=f"{error} Remedy: {error.hint}")
@@ -125,7 +136,9 @@ def main() -> None:
         tenants=tuple(tenant.id for tenant in known.tenants),
         cluster=cluster,
         round_trip=trip,
-        problems=judge(cluster, trip, known.register),
+        locks=guard,
+        key_managers=managers,
+        problems=(*judge(cluster, trip, known.register), *locks.judge(guard), *keys.judge(managers)),
     )
     if not module.check_mode:
         write_whole(Path(params["report_file"]), to_json(report))

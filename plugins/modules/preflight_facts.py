@@ -62,6 +62,7 @@ COMMANDS = {
     "systemd": ("systemctl", "--version"),
     "chrony_tracking": ("chronyc", "-n", "-c", "tracking"),
     "chrony_sources": ("chronyc", "-n", "-c", "sources"),
+    "crush_tree": ("ceph", "--connect-timeout", "5", "osd", "crush", "tree", "--format", "json"),
 }
 CEPH_CONFIGURATION = "/etc/ceph/ceph.conf"
 TIME_ZONE = "/etc/localtime"

@@ -31,6 +31,10 @@ summary:
   description: One line.
   type: str
   returned: always
+drives_written_off:
+  description: Serials of drives that are missing and may be, by node.
+  type: dict
+  returned: success
 warnings_found:
   description: Findings that do not refuse.
   type: list
@@ -50,8 +54,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 try:
     from legalcloud import inventory, plan
     from legalcloud.errors import LegalcloudError, ParseError
-    from legalcloud.preflight import advisories, limits, parse
-    from legalcloud.preflight.finding import Case
+    from legalcloud.preflight import advisories, limits, parse, placeholders
+    from legalcloud.preflight.finding import DRIVE_PRESENT, Case, Outcome
     from legalcloud.preflight.judge import judge
     from legalcloud.preflight.report import Report, findings_text, to_json
 except ImportError as error:
@@ -80,6 +84,7 @@ def report_on(params: dict[str, Any], now: datetime) -> Report:
         problems=problems,
         limits=limits.parse(params["limits"]),
         advisories=advisories.shipped(),
+        placeholders=placeholders.left(loaded),
         today=now.astimezone(inventory.HONG_KONG_TIME).date(),
     )
     return Report(made_at=now, inventory=folder.name, results=judge(case))
@@ -128,8 +133,21 @@ def conclude(module: AnsibleModule, report: Report) -> None:
             summary=report.summary(),
         )
     module.exit_json(
-        changed=False, summary=report.summary(), warnings_found=findings_text(report.warnings).splitlines()
+        changed=False,
+        summary=report.summary(),
+        warnings_found=findings_text(report.warnings).splitlines(),
+        drives_written_off=drives_written_off(report),
     )
+
+
+def drives_written_off(report: Report) -> dict[str, list[str]]:
+    """Return the drives that are missing with a waiver: serials by node."""
+    found: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.check == DRIVE_PRESENT and result.outcome is Outcome.WAIVED:
+            node, _slash, serial = result.subject.partition("/")
+            found.setdefault(node, []).append(serial)
+    return found
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class Firm:
         self.endpoint_url, self.folder = params["endpoint_url"], Path(params["reveal_dir"])
         self.rotate = self.id in params["rotate"]
         self.weaken = params["weaken"]
-        self.buckets = {b["name"]: rgw_bucket.wanted_state(b, wanted["names"]) for b in wanted["buckets"]}
+        self.buckets = {b["name"]: rgw_bucket.wanted_state(b, wanted["names"], self.id) for b in wanted["buckets"]}
         self.bucket_steps: dict[str, list[str]] = {}
         self.unmanaged: list[str] = []
         self.user_exists = False
@@ -144,7 +144,7 @@ class Firm:
 
     @property
     def policy_differs(self) -> bool:
-        wanted = tenant_policy(tuple(self.buckets), str(self.keys.keep))
+        wanted = tenant_policy(tuple(self.buckets), str(self.keys.keep), self.id)
         return self.keys.make or bool(self.policy != wanted)
 
     @property
@@ -162,7 +162,7 @@ class Firm:
         """Take the steps; return the files made. A killed run repeats what it did not finish."""
         for name, steps in self.bucket_steps.items():
             for step in steps:
-                rgw_bucket.apply(self.s3, name, step, self.buckets[name], self.id)
+                rgw_bucket.apply(self.s3, name, step, self.buckets[name])
         if not self.user_exists:
             self.iam.create_user(UserName=self.id)
         for name in self.foreign_policies:
@@ -172,7 +172,7 @@ class Firm:
         made = [self._make_key()] if self.keys.make else []
         if self.policy_differs or made:
             key = made[0] if made else str(self.keys.keep)
-            document = tenant_policy(tuple(self.buckets), key)
+            document = tenant_policy(tuple(self.buckets), key, self.id)
             self.iam.put_user_policy(UserName=self.id, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(document))
         for key in self.keys.remove:
             self.iam.delete_access_key(UserName=self.id, AccessKeyId=key)

@@ -40,6 +40,11 @@ tenants:
   type: list
   elements: dict
   returned: success
+keys:
+  description: Keys of the tenants as C(transit_keys) takes them; none on a fleet without a key manager.
+  type: list
+  elements: dict
+  returned: success
 accounts:
   description: The tenants as C(rgw_accounts) takes them.
   type: list
@@ -51,6 +56,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.rgw_account import account_id
 
 try:
     from legalcloud import inventory, tenant
@@ -77,6 +83,24 @@ def as_wanted(firm: tenant.Tenant) -> dict[str, Any]:
     }
 
 
+def keys(firm: tenant.Tenant) -> list[dict[str, str]]:
+    """Name both keys of a firm: SSE-S3 takes the one named after the account, whatever the bucket's default is."""
+    names = {"transit-s3": account_id(firm.id), "transit-kms": firm.id}
+    return [{"tenant": firm.id, "mount": mount, "name": name} for mount, name in names.items()]
+
+
+def encryption_refusal(encryption: tenant.Encryption | None, *, available: bool) -> str:
+    """Say why a bucket may not have this encryption; empty if it may."""
+    if encryption and not available:
+        return (
+            f"is {encryption.value}, but this fleet has no key manager, and its gateways would refuse every object. "
+            "Put hosts into the group kms, run site.yml and key_ceremony.yml; or write null, to store in the clear."
+        )
+    if available and not encryption:
+        return "is null, but this fleet has a key manager, and nothing is stored in the clear. Write sse-s3 or sse-kms."
+    return ""
+
+
 def refusals(
     folder: Path,
     firms: tuple[tenant.Tenant, ...],
@@ -87,12 +111,10 @@ def refusals(
 ) -> list[str]:
     """Say what the files may say in general, but not to this fleet or in this run."""
     refused = [
-        f"{folder}/tenants/{firm.id}.yml: buckets[{index}].encryption: is {bucket.encryption.value}, but the "
-        "gateways have no key manager (tenants_encryption_available is false) and would refuse every object. "
-        "Set up the key manager and that variable first, or write encryption: null to store in the clear."
+        f"{folder}/tenants/{firm.id}.yml: buckets[{index}].encryption: {why}"
         for firm in firms
         for index, bucket in enumerate(firm.buckets)
-        if bucket.encryption and not encryption_available
+        if (why := encryption_refusal(bucket.encryption, available=encryption_available))
     ]
     known = {firm.id for firm in firms}
     refused += [
@@ -137,6 +159,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         tenants=[as_wanted(firm) for firm in firms],
+        keys=[key for firm in firms for key in keys(firm)] if module.params["encryption_available"] else [],
         accounts=[{"name": firm.id, "bytes": firm.quota.bytes, "objects": firm.quota.objects} for firm in firms],
     )
 

@@ -15,6 +15,7 @@ from legalcloud.plan import Goal, Plan
 from legalcloud.preflight import advisories, limits, parse
 from legalcloud.preflight.facts import DriveSeen, Echo, Interface, NodeFacts
 from legalcloud.preflight.finding import Case
+from legalcloud.preflight.parse_crush import places
 from legalcloud.register import Drive, DriveUse, Node, Register, Site, Text
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,7 @@ def facts_of(number: int, here: Node) -> NodeFacts:
     return replace(
         seen,
         node=here.name,
+        crush=places((DATA / "crush_tree.json").read_text()) if here.name == "tko-1" else None,
         system=replace(seen.system, hostname=here.name, machine_id=f"{number:032x}"),
         clock=replace(seen.clock, sources=(TIME_SOURCE,)),
         network=replace(
@@ -126,6 +128,7 @@ def good_case(**changes: object) -> Case:
         problems={},
         limits=limits.parse(variables(**changes)),
         advisories=advisories.shipped(),
+        placeholders=(),
         today=TODAY,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,20 @@ from hypothesis import strategies as st
 
 from legalcloud.cli import main
 from legalcloud.errors import ParseError
-from legalcloud.health import parse
+from legalcloud.health import keys, parse
 from legalcloud.health.facts import Cluster, RoundTrip
 from legalcloud.health.judge import judge
+from legalcloud.health.locks import Gateway, Locks
 from legalcloud.health.report import Report, from_json, to_json
 from legalcloud.inventory import load
 
 DATA = Path(__file__).parent / "data" / "health"
 LAB = load(Path(__file__).parents[2] / "inventories" / "lab").register
 POOL = "hk.rgw.buckets.data"
-TRIP = RoundTrip(bucket="firm-files", size_bytes=4194304, put_seconds=0.08, get_seconds=0.03, same=True)
+TRIP = RoundTrip(
+    bucket="firm-files", size_bytes=4194304, put_seconds=0.08, get_seconds=0.03, same=True, lock_status=403
+)
+LOCKS = Locks(script_current=True, gateways=(Gateway(name="tko-1", plain_status=404, lock_status=403, problem=None),))
 NAMES = ("status", "df", "osd_tree", "versions")
 
 
@@ -130,11 +135,17 @@ def test_an_endpoint_that_nobody_tried_is_not_well() -> None:
 
 
 def test_an_object_that_came_back_changed_is_a_problem() -> None:
-    changed = RoundTrip(bucket="b", size_bytes=1, put_seconds=0.1, get_seconds=0.1, same=False)
+    changed = RoundTrip(bucket="b", size_bytes=1, put_seconds=0.1, get_seconds=0.1, same=False, lock_status=403)
 
     (problem,) = judge(cluster(), changed, LAB)
 
     assert "came back changed" in problem.what
+
+
+def test_an_endpoint_that_takes_a_lock_of_the_client_s_own_is_a_problem() -> None:
+    (problem,) = judge(cluster(), replace(TRIP, lock_status=200), LAB)
+
+    assert "answers 200 instead of 403" in problem.what
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,6 +183,8 @@ def report(trip: RoundTrip | None = TRIP) -> Report:
         tenants=("示例",),
         cluster=found,
         round_trip=trip,
+        locks=LOCKS,
+        key_managers=keys.parse(json.loads((DATA.parent / "key_managers" / "three.json").read_text())),
         problems=judge(found, trip, LAB),
     )
 

@@ -72,7 +72,14 @@ def test_a_server_s_system_disk_is_found_through_lvm() -> None:
     raw = answer("bare")
     raw["drives"]["lsblk"] = json.loads((DATA / "lsblk_server.json").read_bytes())
     raw["drives"]["seen"] = {
-        "S3RVSYS0001": {"device": "/dev/sda", "size_bytes": 1, "signatures": ["gpt"], "begun": False, "bluestore": None}
+        "S3RVSYS0001": {
+            "device": "/dev/sda",
+            "size_bytes": 1,
+            "signatures": ["gpt"],
+            "begun": False,
+            "bluestore": None,
+            "luks": None,
+        }
     }
 
     facts = parse.node_facts(raw)

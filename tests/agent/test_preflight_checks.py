@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from tests.agent.preflight_sample import FSID, good_case, with_drive, with_facts, with_node
 
-from legalcloud.preflight.facts import Echo, Interface, Listener, OsdMark, Package, Space, TimeAnswer
+from legalcloud.preflight.facts import Echo, Interface, Listener, NodeFacts, OsdMark, Package, Place, Space, TimeAnswer
 from legalcloud.preflight.finding import Case, Check, Outcome
 from legalcloud.preflight.judge import BY_ID, CHECKS, judge
 
@@ -78,6 +78,18 @@ def echo(*, small: bool = True, full: bool = True, problem: str | None = None) -
     return change
 
 
+def bare(case: Case) -> dict[str, NodeFacts]:
+    """Return the nodes as they were before site.yml."""
+    return {
+        name: replace(facts, crush=None, system=replace(facts.system, cluster_fsid=None))
+        for name, facts in case.facts.items()
+    }
+
+
+def nowhere(case: Case) -> Case:
+    return with_facts(case, node={"crush": {"sht-2": Place(path=(), osds=1)}})
+
+
 def same_device(case: Case) -> Case:
     return with_drive(case, device="/dev/vdb")
 
@@ -99,6 +111,7 @@ FAULTS = (
     Fault("waivers", waiver(check="drive-empty"), "preflight_waivers[0]", "name the one subject"),
     Fault("waivers", waiver(check="node-answers"), "preflight_waivers[0]", "name the one subject"),
     Fault("waivers", waiver(check="drive-present"), "preflight_waivers[0]", "name the one subject"),
+    Fault("example-replaced", lambda case: replace(case, placeholders=("x[0].y",)), "x[0].y", "inventories/example"),
     Fault("sites", one_site, "storage", "1 sites: tko"),
     Fault("mons-odd", without_group("sht-1", "mons"), "mons", "2 voters: tko-1, cwn-1"),
     Fault("kms-odd", without_group("sht-1", "kms"), "kms", "2 voters"),
@@ -224,6 +237,10 @@ FAULTS = (
     Fault("ceph-upgrade-pending", ceph("20.2.4+ds-2", "20.2.5+ds-1"), "tko-1", "offered 20.2.5+ds-1"),
     Fault("cluster-fsid", system(cluster_fsid=OTHER), "tko-1", "other clusters"),
     Fault("cluster-fsid", lambda _case: good_case(cluster_fsid=OTHER), "cwn-1", f"instead of {OTHER}"),
+    Fault("crush-place", lambda case: with_node(case, "cwn-2", rack="r7"), "cwn-2", "2 OSDs at root=hk datacenter=cwn"),
+    Fault("crush-place", lambda case: with_node(case, "cwn-2", site="sht"), "cwn-2", "datacenter=sht rack=sht-r2"),
+    Fault("crush-place", nowhere, "sht-2", "1 OSDs at no place"),
+    Fault("crush-place", lambda case: with_facts(case, node={"crush": None}), "sht-2", "no monitor", Outcome.UNKNOWN),
 )
 
 
@@ -263,3 +280,25 @@ def test_a_fleet_of_which_nothing_is_known_never_reads_as_good_for_a_node(check:
     answers = [result for result in judge(case, [check]) if result.subject.split("/")[0] in good_case().facts]
 
     assert not [result for result in answers if result.outcome is not Outcome.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _case: with_node(good_case(moves=["cwn-2"]), "cwn-2", rack="r7"),
+        lambda case: with_facts(case, node={"crush": {"cwn-2": Place(path=("root=default",), osds=0)}}),
+        lambda case: with_facts(case, node={"crush": {}}),
+        lambda case: replace(case, facts=bare(case)),
+    ],
+    ids=["named", "without OSDs", "not in the cluster", "no cluster"],
+)
+def test_a_node_may_stand_elsewhere_if_nothing_moves_or_the_operator_says_so(change: Callable[[Case], Case]) -> None:
+    results = judge(change(good_case()), [BY_ID["crush-place"]])
+
+    assert {result.outcome for result in results} == {Outcome.OK}, results
+
+
+def test_while_no_monitor_answers_site_yml_may_repair() -> None:
+    case = with_facts(good_case(site_follows=True), node={"crush": None})
+
+    assert {result.outcome for result in judge(case, [BY_ID["crush-place"]])} == {Outcome.DEFERRED}

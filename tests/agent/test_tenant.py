@@ -54,6 +54,14 @@ def test_a_subscription_and_its_subsidy_may_be_left_out(sample: Sample) -> None:
     assert unsubscribed.subscription is None
 
 
+def test_a_firm_is_withdrawn_by_a_file_without_buckets(sample: Sample) -> None:
+    text = (sample.folder / TENANT).read_text()
+    start, end = text.index("buckets:"), text.index("subscription:")
+    sample.write(TENANT, f"{text[:start]}buckets: []\n{text[end:]}")
+
+    assert sample.load().tenants[0].buckets == ()
+
+
 @pytest.mark.parametrize(
     ("written", "parsed"), [("1MiB", 2**20), ("2 GiB", 2 * 2**30), ("3TiB", 3 * 2**40), ("4PiB", 4 * 2**50)]
 )

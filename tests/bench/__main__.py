@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import processes
+from tests.bench import encryption, key_managers, processes
 from tests.bench.host import describe
 from tests.bench.report import Results, write
 from tests.bench.second_run import run_again
@@ -43,6 +43,11 @@ def main() -> int:
         setting = describe(lab)
         bench = Bench(lab, store, seconds=asked.seconds)
         rounds = [_tell(f"speed, round {number + 1}", bench.round) for number in range(asked.rounds)]
+        costs = [
+            _tell(f"encryption, round {number + 1}", lambda: encryption.measure(lab, store, seconds=asked.seconds))
+            for number in range(asked.rounds)
+        ]
+        keys = _tell("key managers", lambda: key_managers.measure(lab, seconds=asked.seconds))
         again = _tell("second run of site.yml", lambda: run_again(lab)) if asked.second_run else None
         used = processes.look(node.name for node in lab.nodes)
         wronged = _full_load(lab, store, asked.load_minutes) if asked.load_minutes else None
@@ -54,6 +59,8 @@ def main() -> int:
         setting=setting,
         seconds=asked.seconds,
         rounds=rounds,
+        encryption=costs,
+        key_managers=keys,
         processes=used,
         second_run=again,
         lab_seconds=asked.lab_seconds if asked.lab_seconds is not None else first_lab(PHASES),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tests.bench import encryption
 from tests.bench.figures import MIB, Cell, Rounds, Spread, ratio, spread
 from tests.bench.host import Setting
+from tests.bench.key_managers import CONNECTIONS, KeyManagerSpeed
 from tests.bench.processes import Process
 from tests.bench.second_run import SecondRun
 from tests.bench.throughput import ANYCAST, DAEMONS, GATEWAY, RADOS, S3_PATHS, SIZES_BYTES, THREADS
@@ -26,6 +28,9 @@ class Results:
     seconds: float
     """Of each measurement of speed."""
     rounds: Rounds
+    encryption: Rounds
+    """The paths of its cells are the kinds of encryption."""
+    key_managers: KeyManagerSpeed | None
     processes: Sequence[Process]
     second_run: SecondRun | None
     lab_seconds: float | None
@@ -66,6 +71,11 @@ def write(results: Results, explanation: str) -> str:
         "## CPU seconds per GB, by daemon",
         "User and system time of all processes of that name on all nodes, per 10^9 bytes of user data; medians.",
         _cpu(results.rounds),
+        "## Encryption",
+        "The same objects through the one address into three buckets of one account, one after the other. "
+        "The gateway has no cache of keys: each PUT asks OpenBao for a data key, each GET has one opened.",
+        _encryption(results.encryption),
+        _key_managers(results.key_managers),
         "## Memory",
         "Resident set of each process when the benchmark ended.",
         _memory(results.processes),
@@ -117,6 +127,16 @@ def goals(results: Results) -> Iterable[Goal]:
             measured=f"{stalls.show(1, ' s')}, {failed} failed, {lost} lost" if kills else UNMEASURED,
             reached=max(stalls.values) < limit and not failed and not lost if kills else None,
         )
+    for verb in VERBS:
+        costs = [cost(results.encryption, verb, size, encryption.SSE_S3) for size in encryption.SIZES_BYTES]
+        measured = [f"{_size(size)} {_percent(one)}" for size, one in zip(encryption.SIZES_BYTES, costs, strict=True)]
+        known = all(one.values for one in costs)
+        yield Goal(
+            what=f"cost of SSE-S3, {verb}",
+            goal="-5 % at most",
+            measured=", ".join(measured) if known else UNMEASURED,
+            reached=all(one.median >= 0.95 for one in costs) if known else None,
+        )
     wronged = results.wronged
     yield Goal(
         what="healthy OSDs marked down in 30 min of full load",
@@ -159,7 +179,7 @@ def _speeds(rounds: Rounds) -> str:
 
     return _table(
         ("verb", "size", "path", "MB/s", "objects/s", "against rados bench"),
-        (row(size, verb, path) for size in SIZES_BYTES for verb in ("PUT", "GET") for path in (*S3_PATHS, RADOS)),
+        (row(size, verb, path) for size in SIZES_BYTES for verb in VERBS for path in (*S3_PATHS, RADOS)),
     )
 
 
@@ -175,18 +195,52 @@ def _cpu(rounds: Rounds) -> str:
 
     return _table(
         ("verb", "size", "path", *names, "all"),
-        (
-            row(size, verb, path)
-            for size in SIZES_BYTES
-            for verb in ("PUT", "GET")
-            for path in (ANYCAST, GATEWAY, RADOS)
-        ),
+        (row(size, verb, path) for size in SIZES_BYTES for verb in VERBS for path in (ANYCAST, GATEWAY, RADOS)),
+    )
+
+
+def cost(rounds: Rounds, verb: str, size: int, kind: str) -> Spread:
+    """Compare a kind of encryption with none, round by round: 0.9 means a tenth slower."""
+    clear = Cell(verb=verb, size_bytes=size, path=encryption.NONE)
+    return ratio(rounds, replace(clear, path=kind), clear)
+
+
+def _percent(found: Spread) -> str:
+    return Spread(tuple((one - 1) * 100 for one in found.values)).show(0, " %")
+
+
+def _encryption(rounds: Rounds) -> str:
+    def row(size: int, verb: str, kind: str) -> tuple[str, ...]:
+        cell = Cell(verb=verb, size_bytes=size, path=kind)
+        return (
+            verb,
+            _size(size),
+            kind,
+            spread(rounds, cell, lambda speed: speed.bytes_per_second / 1e6).show(1),
+            spread(rounds, cell, lambda speed: speed.objects_per_second).show(1),
+            "0 %" if kind == encryption.NONE else _percent(cost(rounds, verb, size, kind)),
+        )
+
+    return _table(
+        ("verb", "size", "bucket", "MB/s", "objects/s", "against no encryption"),
+        (row(size, verb, kind) for size in encryption.SIZES_BYTES for verb in VERBS for kind in encryption.KINDS),
+    )
+
+
+def _key_managers(found: KeyManagerSpeed | None) -> str:
+    if found is None:
+        return "Key managers were not measured in this run."
+    return (
+        f"A key manager answers unsealed {Spread(tuple(found.unseal_seconds)).show(1, ' s')} after the order to "
+        f"restart it. One alone, over {CONNECTIONS} connections, makes {found.datakeys_per_second:.0f} data keys "
+        f"a second and opens {found.decrypts_per_second:.0f}."
     )
 
 
 def _memory(found: Sequence[Process]) -> str:
     sizes: Mapping[str, list[float]] = {
-        name: [process.rss_bytes / 1e6 for process in found if process.name == name] for name in (*DAEMONS, "bird")
+        name: [process.rss_bytes / 1e6 for process in found if process.name == name]
+        for name in (*DAEMONS, "bird", "bao")
     }
     return _table(
         ("daemon", "processes", "MB each"),

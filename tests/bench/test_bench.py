@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.bench import encryption
 from tests.bench.__main__ import first_lab
 from tests.bench.figures import KIB, MIB, Cell, Speed
 from tests.bench.host import Setting
@@ -45,6 +46,7 @@ def results(**changed: object) -> Results:
             kernel="6.18", load_before=0.3, shape="6 nodes", versions=("ceph-osd 20.2.4",),
         ),
         seconds=6, rounds=[{put: speed(60), rados: speed(100)}, {put: speed(90), rados: speed(300)}],
+        encryption=[], key_managers=None,
         processes=[OSD], second_run=None, lab_seconds=None, node_kills=[], site_kills=[], patience="ordinary",
         load_minutes=0, wronged=None,
     )  # fmt: skip
@@ -112,6 +114,25 @@ def test_a_ratio_is_the_median_of_ratios_that_ran_side_by_side() -> None:
 
     assert put.measured == "0.45 (0.30-0.60)"
     assert put.reached is False
+
+
+def test_the_cost_of_encryption_is_measured_against_none_and_missed_if_one_size_misses() -> None:
+    def cells(put: float) -> dict[Cell, Speed]:
+        return {
+            Cell(verb="PUT", size_bytes=size, path=kind): speed(100 if kind == encryption.NONE else put)
+            for size in encryption.SIZES_BYTES
+            for kind in encryption.KINDS
+        }
+
+    slower = {**cells(96), Cell(verb="PUT", size_bytes=4 * MIB, path=encryption.SSE_S3): speed(90)}
+    found = {
+        name: next(goal for goal in goals(results(encryption=[one])) if goal.what == "cost of SSE-S3, PUT")
+        for name, one in (("cheap", cells(96)), ("dear", slower))
+    }
+
+    assert found["cheap"].reached is True
+    assert found["dear"].reached is False
+    assert "4 MiB -10 % (-10--10)" in found["dear"].measured
 
 
 def test_what_was_not_measured_is_unknown_and_never_reached() -> None:

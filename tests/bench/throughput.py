@@ -34,7 +34,7 @@ SIZES_BYTES = (64 * KIB, 4 * MIB)
 POOL = "hk.rgw.buckets.data"
 RUN = "legalcloud-bench"
 THREADS = 16
-TARGETS = {64 * KIB: 2000, 4 * MIB: 240}
+TARGETS = {64 * KIB: 2000, 4 * MIB: 240, 64 * MIB: 12}
 """Objects a cell, by size; writers start over when they run out. Well below the tenant's quota of 2 GiB."""
 DAEMONS = ("ceph-osd", "radosgw", "haproxy", "ceph-mon", "ceph-mgr")
 RADOS_CPU = re.compile(r"^cpu ([\d.]+) ([\d.]+)$", re.MULTILINE)
@@ -64,15 +64,18 @@ class Bench:
                 speeds[Cell(verb=verb, size_bytes=size, path=RADOS)] = self._rados(mode, size)
             self._on_gateway(["rados", "-p", POOL, "cleanup", "--run-name", RUN])
             for path in S3_PATHS:
-                prefix = f"{self._prefix}{len(speeds)}/"
-                targets = {verb: self._sign(verb, prefix, size) for verb in ("PUT", "GET")}
-                put = self._s3(path, "PUT", size, targets["PUT"])
-                speeds[Cell(verb="PUT", size_bytes=size, path=path)] = _speed(put, size)
-                written = targets["GET"][: put[0].requests]
-                got = self._s3(path, "GET", size, written)
-                speeds[Cell(verb="GET", size_bytes=size, path=path)] = _speed(got, size)
-                clear(self._store, prefix)
+                for verb, speed in self.put_and_get(path, size).items():
+                    speeds[Cell(verb=verb, size_bytes=size, path=path)] = speed
         return speeds
+
+    def put_and_get(self, path: str, size: int) -> Mapping[str, Speed]:
+        """Put objects of one size along one path and get them again; they are removed."""
+        prefix = f"{self._prefix}{time.monotonic_ns()}/"
+        targets = {verb: self._sign(verb, prefix, size) for verb in ("PUT", "GET")}
+        put = self._s3(path, "PUT", size, targets["PUT"])
+        got = self._s3(path, "GET", size, targets["GET"][: put[0].requests])
+        clear(self._store, prefix)
+        return {"PUT": _speed(put, size), "GET": _speed(got, size)}
 
     def _sign(self, verb: str, prefix: str, size: int) -> list[str]:
         s3 = self._store.session.client(
@@ -105,7 +108,7 @@ class Bench:
         }[path]
         order = Order(
             verb=verb, targets=targets, size_bytes=size, connect_to=address, host=host, tls_name=tls_name,
-            ca_file=str(self._store.ca_file), threads=THREADS, seconds=self._seconds,
+            ca_file=str(self._store.ca_file), threads=min(THREADS, TARGETS[size]), seconds=self._seconds,
         )  # fmt: skip
         enter = [] if path != LOOPBACK else _network_of(self._gateway)
         with self._counting() as used:
@@ -121,8 +124,9 @@ class Bench:
         if done.returncode != 0:
             raise LabError(f"the client failed on {verb} by {path}: {done.stderr.strip()}")
         outcome = Outcome(**json.loads(done.stdout))
-        if outcome.faults:
-            raise LabError(f"{verb} of {size} bytes by {path}: {outcome.faults[0]}")
+        if outcome.faults or not outcome.requests:
+            reason = outcome.faults[0] if outcome.faults else f"nothing was done within {self._seconds:g} s"
+            raise LabError(f"{verb} of {size} bytes by {path}: {reason}")
         return outcome, {**used(), "client": outcome.cpu_seconds}
 
     def _rados(self, mode: str, size: int) -> Speed:

@@ -27,7 +27,7 @@ contact: {email: clerk@rival-chambers.example, language: zh_hant}
 reveal_to: {recipient}
 quota: {bytes: 1GiB, objects: 1000}
 buckets:
-  - {name: rival-chambers-files, versioning: false, encryption: null}
+  - {name: rival-chambers-files, versioning: false, encryption: sse-s3}
 """
 
 Clients = Callable[[boto3.Session, str], Any]

@@ -37,8 +37,8 @@ pytestmark = pytest.mark.ci
 pytest_plugins = ("tests.e2e.tenant_fixtures",)
 
 DEEDS = f"{RIVAL}-deeds"
-DEEDS_KEPT = f"{{name: {DEEDS}, versioning: true, encryption: null, object_lock: {{mode: COMPLIANCE, days: 30}}}}"
-DEEDS_LOST = f"{{name: {DEEDS}, versioning: true, encryption: null}}"
+DEEDS_KEPT = f"{{name: {DEEDS}, versioning: true, encryption: sse-kms, object_lock: {{mode: COMPLIANCE, days: 30}}}}"
+DEEDS_LOST = f"{{name: {DEEDS}, versioning: true, encryption: sse-kms}}"
 
 
 def test_a_second_run_changes_nothing_and_prints_no_key(inventory_folder: Path, lab: Lab, operator: Operator) -> None:
@@ -73,10 +73,10 @@ def test_a_wrong_file_is_refused_by_name_before_anything_is_touched(
     folder = tmp_path / "wrong"
     shutil.copytree(inventory_folder, folder)
     path = folder / "tenants" / f"{FIRM}.yml"
-    path.write_text(path.read_text().replace("encryption: null", "encryption: sse-s3"))
+    path.write_text(path.read_text().replace("encryption: sse-kms", "encryption: null"))
     before = operator.everything(attack.version)
 
-    code, output = run(folder, "-e", "tenants_encryption_available=false")
+    code, output = run(folder)
 
     assert code != 0
     assert f"{path}: buckets[0].encryption" in output

@@ -14,7 +14,7 @@ _ALL: tuple[Rule, ...] = (
     role_rules.variables_begin_with_the_role,
     role_rules.roles_name_no_group,
     role_rules.roles_call_no_role,
-    role_rules.site_reaches_every_role,
+    role_rules.a_playbook_reaches_every_role,
     text_rules.no_registry_is_named,
     text_rules.no_path_of_one_machine,
     text_rules.nothing_is_forced,

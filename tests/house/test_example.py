@@ -13,9 +13,11 @@ from tests.house.tree import ROOT, load
 
 from legalcloud.cli import main
 from legalcloud.inventory import load as load_inventory
+from legalcloud.preflight.placeholders import left
 
 EXAMPLE = ROOT / "inventories/example"
 PLAYBOOKS = tuple(f"playbooks/{name}.yml" for name in ("site", "tenants", "verify"))
+ON_OCCASION = tuple(f"playbooks/{name}.yml" for name in ("key_ceremony", "openbao_restore_drill", "shred_tenant"))
 SOME_FSID = "ceph_fsid=7b0a0c6e-5d0e-4d2f-9a3b-1f2e3d4c5b6a"
 
 # No task has such a tag, so that only what is tagged `always` runs: the argument spec of each role, on each host. It
@@ -46,7 +48,7 @@ def test_the_example_is_sound_and_keeps_to_its_plan(words: list[str], capsys: py
 
 
 def test_the_example_gives_every_role_what_it_needs_on_every_host() -> None:
-    done = ansible_playbook(EXAMPLE, *ONLY_ARGUMENT_SPECS)
+    done = ansible_playbook(EXAMPLE, *ON_OCCASION, *ONLY_ARGUMENT_SPECS)
 
     assert done.returncode == 0, done.stdout + done.stderr
     for role in {path.parents[1].name for path in ROOT.glob("roles/*/meta/argument_specs.yml")} - {"lab"}:
@@ -78,12 +80,22 @@ def test_the_example_as_it_stands_is_refused_for_its_identity() -> None:
     assert "ceph_fsid is all zeros" in done.stdout
 
 
-def test_the_example_encrypts_drives_and_needs_no_key_manager() -> None:
+def test_preflight_refuses_every_key_of_the_example_that_is_nobody_s() -> None:
+    example = load_inventory(EXAMPLE)
+
+    places = set(left(example))
+
+    assert "base_users[0].ssh_keys[0]" in places
+    assert {f"tenants/{tenant.id}.yml: reveal_to" for tenant in example.tenants} <= places
+    assert left(load_inventory(ROOT / "inventories/lab")) == ()
+
+
+def test_the_example_encrypts_drives_and_every_bucket() -> None:
     variables = load(EXAMPLE / "group_vars/all/ceph.yml")
     tenants = load_inventory(EXAMPLE).tenants
 
-    assert variables["ceph_osd_method"] == "lvm"
-    assert {bucket.encryption for tenant in tenants for bucket in tenant.buckets} == {None}
+    assert variables["ceph_osd_method"] == "luks"
+    assert None not in {bucket.encryption for tenant in tenants for bucket in tenant.buckets}
 
 
 def test_the_example_speaks_only_to_its_own_sites_and_to_addresses_of_documentation() -> None:

@@ -8,7 +8,7 @@ from tests.agent.preflight_sample import FSID, answer
 
 MEMBERS = ["tko-1", "cwn-1", "sht-1"]
 OTHER = "11111111-2222-3333-4444-555555555555"
-EMPTY = {"device": "/dev/vdb", "signatures": [], "begun": False, "bluestore": None}
+EMPTY = {"device": "/dev/vdb", "signatures": [], "begun": False, "bluestore": None, "luks": None}
 
 
 def node(**drives: Any) -> dict[str, Any]:  # noqa: ANN401 -- any part of the module's answer

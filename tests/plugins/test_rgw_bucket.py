@@ -19,11 +19,12 @@ PLAIN: dict[str, Any] = {**LOCKED, "versioning": False, "object_lock": None}
 
 
 def test_the_file_becomes_a_state_with_the_names_in_both_languages() -> None:
-    assert wanted_state({**LOCKED, "encryption": "sse-kms"}, NAMES) == BucketState(
+    assert wanted_state({**LOCKED, "encryption": "sse-kms"}, NAMES, "firm") == BucketState(
         versioning=True,
         locked=True,
         retention=("GOVERNANCE", 30),
         encryption="aws:kms",
+        kms_key="firm",
         tags=(("firm-en", "Firm A"), ("firm-zh-hant", "甲律師事務所")),
     )
 
@@ -38,12 +39,12 @@ def test_the_file_becomes_a_state_with_the_names_in_both_languages() -> None:
     ids=["locked", "plain", "encrypted"],
 )
 def test_a_new_bucket_is_closed_to_the_public_before_anything_else(bucket: dict[str, Any], expected: list[str]) -> None:
-    assert steps("b", None, wanted_state(bucket, NAMES)) == expected
+    assert steps("b", None, wanted_state(bucket, NAMES, "firm")) == expected
 
 
 @pytest.mark.parametrize("bucket", [LOCKED, PLAIN, {**LOCKED, "encryption": "sse-s3"}])
 def test_a_bucket_as_wanted_needs_nothing(bucket: dict[str, Any]) -> None:
-    wanted = wanted_state(bucket, NAMES)
+    wanted = wanted_state(bucket, NAMES, "firm")
 
     assert steps("b", wanted, wanted) == []
 
@@ -60,19 +61,19 @@ def test_a_bucket_as_wanted_needs_nothing(bucket: dict[str, Any]) -> None:
     ],
 )
 def test_drift_is_corrected(drift: dict[str, Any], expected: list[str]) -> None:
-    wanted = wanted_state(LOCKED, NAMES)
+    wanted = wanted_state(LOCKED, NAMES, "firm")
 
     assert steps("b", replace(wanted, **drift), wanted) == expected
 
 
 def test_versioning_cannot_end_on_a_locked_bucket() -> None:
     with pytest.raises(BucketConflictError, match=r"bucket b: versioning: false, but it has Object Lock"):
-        steps("b", wanted_state(LOCKED, NAMES), wanted_state(PLAIN, NAMES))
+        steps("b", wanted_state(LOCKED, NAMES, "firm"), wanted_state(PLAIN, NAMES, "firm"))
 
 
 def test_encryption_is_never_taken_away() -> None:
     with pytest.raises(BucketConflictError, match=r"bucket b: encryption: null, but it encrypts with AES256"):
-        steps("b", wanted_state({**PLAIN, "encryption": "sse-s3"}, NAMES), wanted_state(PLAIN, NAMES))
+        steps("b", wanted_state({**PLAIN, "encryption": "sse-s3"}, NAMES, "firm"), wanted_state(PLAIN, NAMES, "firm"))
 
 
 LOSSES = [
@@ -98,8 +99,8 @@ LOSSES = [
 def test_a_retention_is_not_weakened_by_a_file_alone(
     bucket: dict[str, Any], retention: tuple[str, int], says: str
 ) -> None:
-    seen = replace(wanted_state(LOCKED, NAMES), retention=retention)
-    wanted = wanted_state(bucket, NAMES)
+    seen = replace(wanted_state(LOCKED, NAMES, "firm"), retention=retention)
+    wanted = wanted_state(bucket, NAMES, "firm")
     mode, days = retention
 
     with pytest.raises(BucketConflictError, match=says) as refusal:
@@ -118,13 +119,13 @@ def test_a_retention_is_not_weakened_by_a_file_alone(
     ],
 )
 def test_a_retention_is_strengthened_without_asking(retention: tuple[str, int], lock: dict[str, Any]) -> None:
-    seen = replace(wanted_state(LOCKED, NAMES), retention=retention)
+    seen = replace(wanted_state(LOCKED, NAMES, "firm"), retention=retention)
 
-    assert steps("b", seen, wanted_state({**LOCKED, "object_lock": lock}, NAMES)) == ["lock"]
+    assert steps("b", seen, wanted_state({**LOCKED, "object_lock": lock}, NAMES, "firm")) == ["lock"]
 
 
 def test_versioning_is_not_ended_by_a_file_alone() -> None:
-    seen, wanted = wanted_state({**PLAIN, "versioning": True}, NAMES), wanted_state(PLAIN, NAMES)
+    seen, wanted = wanted_state({**PLAIN, "versioning": True}, NAMES, "firm"), wanted_state(PLAIN, NAMES, "firm")
 
     with pytest.raises(BucketConflictError, match=r"bucket b: versioning: has true.* -e tenants_weaken=b"):
         steps("b", seen, wanted)
@@ -135,4 +136,4 @@ def test_versioning_is_not_ended_by_a_file_alone() -> None:
 @pytest.mark.parametrize("seen", [LOCKED, {**PLAIN, "encryption": "sse-s3"}], ids=["locked", "encrypted"])
 def test_a_lock_and_encryption_stay_whoever_asks(seen: dict[str, Any]) -> None:
     with pytest.raises(BucketConflictError):
-        steps("b", wanted_state(seen, NAMES), wanted_state(PLAIN, NAMES), weaken=True)
+        steps("b", wanted_state(seen, NAMES, "firm"), wanted_state(PLAIN, NAMES, "firm"), weaken=True)

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from plugins.module_utils.rgw_key import key_plan
 from plugins.module_utils.rgw_policy import revealed_key, tenant_policy
 
-POLICY = tenant_policy(("firm-a-b", "firm-a-a"), "AK1")
+POLICY = tenant_policy(("firm-a-b", "firm-a-a"), "AK1", "firm-a")
 ALLOWED = [statement for statement in POLICY["Statement"] if statement["Effect"] == "Allow"]
 
 
@@ -28,7 +28,7 @@ def test_nothing_that_administers_is_allowed() -> None:
 
 
 def test_a_firm_without_buckets_has_no_statement_without_a_resource() -> None:
-    statements = tenant_policy((), "AK1")["Statement"]
+    statements = tenant_policy((), "AK1", "firm-a")["Statement"]
 
     assert all(statement["Resource"] for statement in statements)
     assert [statement["Sid"] for statement in statements if statement["Effect"] == "Allow"] == ["RevealedAK1"]
@@ -38,7 +38,7 @@ def test_every_way_to_put_an_acl_with_an_object_is_denied() -> None:
     denied = {
         key: values
         for statement in POLICY["Statement"]
-        if statement["Effect"] == "Deny"
+        if statement["Sid"] == "NoOpenAcl" or statement["Sid"].startswith("NoGrant")
         for key, values in statement["Condition"]["StringLike"].items()
     }
 
@@ -49,8 +49,20 @@ def test_every_way_to_put_an_acl_with_an_object_is_denied() -> None:
     assert len(denied) == 6
 
 
+def test_encryption_of_the_clients_own_is_denied_but_the_firms_own_key_is_not() -> None:
+    conditions = {statement["Sid"]: statement.get("Condition") for statement in POLICY["Statement"]}
+    sse = "s3:x-amz-server-side-encryption"
+
+    assert conditions["NoClearText"] == {"StringEquals": {sse: [""]}}
+    assert conditions["NoForeignKey"] == {
+        "StringEquals": {sse: ["aws:kms"]},
+        "StringNotEquals": {f"{sse}-aws-kms-key-id": ["firm-a"]},
+    }
+    assert conditions["NoCustomerKey"] == {"StringLike": {f"{sse}-customer-algorithm": ["*"]}}
+
+
 def test_the_order_of_buckets_does_not_matter() -> None:
-    assert tenant_policy(("firm-a-a", "firm-a-b"), "AK1") == POLICY
+    assert tenant_policy(("firm-a-a", "firm-a-b"), "AK1", "firm-a") == POLICY
 
 
 def test_the_policy_remembers_which_key_was_revealed() -> None:

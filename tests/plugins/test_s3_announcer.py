@@ -262,7 +262,7 @@ class Program:
         self.process = subprocess.Popen([*script, *paths])
 
     def comes_to(self, *, announced: bool) -> bool:
-        """The mark is put before BIRD is told, so both are waited for."""
+        """Wait for the mark and for what BIRD was told: the mark is put first."""
         deadline = time.monotonic() + 10
         told = f'{"enable" if announced else "disable"} "s3_*"'
         while time.monotonic() < deadline and self.process.poll() is None:

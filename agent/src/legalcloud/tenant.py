@@ -101,6 +101,7 @@ class Tenant:
     """The age recipient that new secret keys are encrypted to."""
     quota: Quota
     buckets: tuple[Bucket, ...]
+    """Empty: the firm may no longer do anything, and what it stored stays."""
     subscription: Subscription | None
 
 
@@ -113,7 +114,7 @@ def read_tenant(cell: Cell, stem: str) -> Tenant:
         contact=fields.take("contact", _read_contact),
         reveal_to=fields.take("reveal_to", _read_recipient),
         quota=fields.take("quota", _read_quota),
-        buckets=fields.take("buckets", lambda value: every(value, _read_bucket)),
+        buckets=fields.take("buckets", lambda value: every(value, _read_bucket) if value.items() else ()),
         subscription=fields.maybe("subscription", _read_subscription),
     )
     fields.whole(tenant)

@@ -9,6 +9,7 @@ from legalcloud.commands import (
     health,
     plan,
     preflight,
+    record,
     register,
 )
 
@@ -27,5 +28,6 @@ ALL: tuple[Command, ...] = (
     register,
     preflight,
     health,
+    record,
 )
 """In the order of --help."""

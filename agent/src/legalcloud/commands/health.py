@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legalcloud.errors import Exit, SourceError
+from legalcloud.health.keys import summary
+from legalcloud.health.locks import REFUSED
 from legalcloud.health.report import Report, from_json
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ def rows(report: Report) -> Iterator[tuple[str, str]]:
         f"{len(cluster.mons_in_quorum)} of {cluster.mons} agree: {', '.join(cluster.mons_in_quorum)}",
     )
     yield "gateways", ", ".join(cluster.gateways) or "none"
+    refuse = [gateway.name for gateway in report.locks.gateways if gateway.lock_status == REFUSED]
+    yield "own Object Lock", f"refused by {', '.join(sorted(refuse)) or 'none'}"
+    yield "key managers", summary(report.key_managers)
     yield "OSDs up", sites
     yield "placement groups", f"{groups}, {cluster.placement_groups.get('active+clean', 0)} active+clean"
     usable = cluster.stored_bytes + cluster.available_bytes

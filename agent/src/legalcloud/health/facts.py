@@ -50,6 +50,8 @@ class RoundTrip:
     get_seconds: float
     same: bool
     """Whether what came back is byte for byte what was sent."""
+    lock_status: int
+    """HTTP status of an upload with an Object Lock of the client's own; 403 if it is refused, as it shall be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

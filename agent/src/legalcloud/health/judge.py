@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from legalcloud.health.facts import Cluster, Problem, RoundTrip
+from legalcloud.health.locks import REFUSED
 from legalcloud.register import Register
 
 
@@ -79,4 +80,10 @@ def _trip(trip: RoundTrip | None) -> Iterator[Problem]:
             subject="S3 endpoint",
             what=f"an object of {trip.size_bytes} bytes in {trip.bucket} came back changed",
             remedy="Stop writing to the store and look at `ceph health detail` for scrub errors.",
+        )
+    elif trip.lock_status != REFUSED:
+        yield Problem(
+            subject="S3 endpoint",
+            what=f"it answers {trip.lock_status} instead of {REFUSED} to a client's own Object Lock",
+            remedy="Run playbooks/site.yml --tags ceph_gateway,ingress, and this again.",
         )

@@ -10,6 +10,8 @@ from datetime import datetime
 
 from legalcloud.errors import ParseError
 from legalcloud.health.facts import Cluster, Problem, RoundTrip, Site
+from legalcloud.health.keys import KeyManager, State
+from legalcloud.health.locks import Gateway, Locks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Report:
     cluster: Cluster
     round_trip: RoundTrip | None
     """None if nobody tried."""
+    locks: Locks
+    key_managers: tuple[KeyManager, ...]
     problems: tuple[Problem, ...]
 
 
@@ -47,6 +51,13 @@ def from_json(raw: bytes) -> Report:
             tenants=tuple(document["tenants"]),
             cluster=_cluster(document["cluster"]),
             round_trip=None if trip is None else RoundTrip(**trip),
+            locks=Locks(
+                script_current=bool(document["locks"]["script_current"]),
+                gateways=tuple(Gateway(**gateway) for gateway in document["locks"]["gateways"]),
+            ),
+            key_managers=tuple(
+                KeyManager(**{**manager, "state": State(manager["state"])}) for manager in document["key_managers"]
+            ),
             problems=tuple(Problem(**problem) for problem in document["problems"]),
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -21,7 +24,7 @@ def round_trip(*, endpoint: str, ca_file: Path, keys: Mapping[str, str], bucket:
     """Do one round trip of random bytes under the name `legalcloud-canary-…`.
 
     `keys` has `access_key_id` and `secret_access_key`, as in the file revealed to a tenant. A versioned bucket keeps
-    the version and a delete marker.
+    the version and a delete marker. Then an upload with a lock of its own is tried, which shall be refused.
     Raises: SourceError if the endpoint refuses or does not answer.
     """
     client = boto3.client(
@@ -46,6 +49,7 @@ def round_trip(*, endpoint: str, ca_file: Path, keys: Mapping[str, str], bucket:
         answer = client.get_object(Bucket=bucket, Key=name)["Body"].read()
         read = time.monotonic()
         client.delete_object(Bucket=bucket, Key=name)
+        lock_status = _lock(client, bucket, name)
     except (BotoCoreError, ClientError) as error:
         raise SourceError(
             f"{endpoint}, bucket {bucket}: {error}",
@@ -57,4 +61,17 @@ def round_trip(*, endpoint: str, ca_file: Path, keys: Mapping[str, str], bucket:
         put_seconds=round(stored - begun, 4),
         get_seconds=round(read - stored, 4),
         same=answer == body,
+        lock_status=lock_status,
     )
+
+
+def _lock(client: Any, bucket: str, name: str) -> int:  # noqa: ANN401 -- boto3 has no types
+    """Try an upload that is locked for a minute; return the HTTP status. It is gone afterwards, or its lock soon is."""
+    until = datetime.now(UTC) + timedelta(minutes=1)
+    try:
+        client.put_object(
+            Bucket=bucket, Key=name, Body=b"", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until
+        )
+    except ClientError as error:
+        return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    return HTTPStatus.OK

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from legalcloud.errors import ParseError
 from legalcloud.preflight.advisories import parse_version
-from legalcloud.preflight.facts import NodeFacts
-from legalcloud.preflight.finding import Answer, Case, Check, Severity, each_node, failed, holds, ok, unknown
+from legalcloud.preflight.facts import NodeFacts, Place
+from legalcloud.preflight.finding import Answer, Case, Check, Severity, deferred, each_node, failed, holds, ok, unknown
 from legalcloud.register import Node
 
 _PACKAGES = ("ceph-mon", "ceph-osd")
@@ -106,6 +106,36 @@ def _fsid(case: Case) -> Iterator[Answer]:
             yield holds(fsid == wanted, name, fsid if fsid == wanted else f"{fsid} instead of {wanted}")
 
 
+def _place(case: Case) -> Iterator[Answer]:
+    seen = next((facts.crush for facts in case.facts.values() if facts.crush is not None), None)
+    for node in case.register.group("storage"):
+        facts = case.facts.get(node.name)
+        if facts is None:
+            yield unknown(node.name, "the node gave no facts")
+        elif seen is None:
+            yield _no_tree(case, node, facts)
+        elif node.name not in seen:
+            yield ok(node.name, "not in the cluster yet")
+        else:
+            yield _placed(case, node, seen[node.name])
+
+
+def _no_tree(case: Case, node: Node, facts: NodeFacts) -> Answer:
+    if not any(other.provisioned for other in case.facts.values()):
+        return ok(node.name, "there is no cluster yet")
+    return (deferred if case.may_lack(facts) else unknown)(node.name, "no monitor says where the cluster has it")
+
+
+def _placed(case: Case, node: Node, place: Place) -> Answer:
+    wanted = ("root=hk", f"datacenter={node.site}", f"rack={node.site}-{node.rack}")
+    if place.path == wanted:
+        return ok(node.name, " ".join(wanted))
+    if node.name in case.limits.moves or not place.osds:
+        return ok(node.name, f"moves to {' '.join(wanted)}")
+    there = " ".join(place.path) or "no place"
+    return failed(node.name, f"{place.osds} OSDs at {there}; the register says {' '.join(wanted)}")
+
+
 CHECKS = (
     Check(
         id="ceph-advisories",
@@ -143,5 +173,13 @@ CHECKS = (
         why="A node of another cluster has another's data.",
         remedy="Correct the inventory, or clear the node by hand after its data is safe.",
         judge=_fsid,
+    ),
+    Check(
+        id="crush-place",
+        title="Cluster has each node where the register has it",
+        why="An OSD that starts moves its node to what ceph.conf says, and with it its data.",
+        remedy="Correct legalcloud_site or legalcloud_rack in hosts.yml. If the machine was moved, name it: "
+        '-e \'{"ceph_cluster_moves": ["NODE"]}\', one at a time.',
+        judge=_place,
     ),
 )

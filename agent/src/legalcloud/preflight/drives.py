@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from legalcloud.preflight.facts import DriveSeen, NodeFacts
+from legalcloud.preflight.facts import OUR_LOCK, DriveSeen, NodeFacts
 from legalcloud.preflight.finding import (
     DRIVE_PRESENT,
     Answer,
@@ -22,7 +22,7 @@ from legalcloud.preflight.finding import (
 from legalcloud.register import Node
 
 _GIB = 2**30
-_CEPH_SIGNATURES = {"ceph_bluestore", "LVM2_member"}
+_CEPH_SIGNATURES = {"ceph_bluestore", "LVM2_member", OUR_LOCK}
 
 
 def _each_drive(judge: Callable[[Case, NodeFacts, str, DriveSeen], Answer]) -> Judge:
@@ -80,7 +80,7 @@ def _empty(case: Case, _facts: NodeFacts, subject: str, seen: DriveSeen) -> Answ
     if ours is None or strangers:
         named = ", ".join(strangers) or "unknown"
         return failed(subject, f"{holds_what} of cluster {named}, which is not {ours or 'known to be ours'}")
-    return ok(subject, f"{seen.device}: our OSD {', '.join(sorted(mark.osd or '?' for mark in seen.marks))}")
+    return ok(subject, f"{seen.device}: our OSD {', '.join(sorted(mark.osd or 'in its lock' for mark in seen.marks))}")
 
 
 def _large_enough(case: Case, _facts: NodeFacts, subject: str, seen: DriveSeen) -> Answer:

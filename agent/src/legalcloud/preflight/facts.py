@@ -119,12 +119,17 @@ class Network:
         return next((seen for seen in self.interfaces if address in seen.addresses), None)
 
 
+OUR_LOCK = "legalcloud-osd"
+"""Stands among a drive's signatures for LUKS that this project put there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsdMark:
-    """Whose OSD lies on a drive: from BlueStore's label, or from the tags of LVM volumes."""
+    """Whose OSD lies on a drive: from BlueStore's label, the lock of an encrypted drive, or the tags of LVM volumes."""
 
     cluster_fsid: str | None
     osd: str | None
+    """None if it cannot be read, as behind a lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +152,15 @@ class DriveSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the cluster has one host."""
+
+    path: tuple[str, ...]
+    """From the root: "root=hk", "datacenter=tko", "rack=tko-r1"."""
+    osds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """Everything that one node said."""
 
@@ -159,6 +173,8 @@ class NodeFacts:
     drives_problem: str | None
     system_disks: frozenset[str]
     """Disks below "/" and /boot; empty where the root is no block device."""
+    crush: Mapping[str, Place] | None
+    """By host; None but on a monitor that the cluster answers."""
 
     @property
     def provisioned(self) -> bool:

@@ -69,6 +69,8 @@ class Case:
     """Why a node is missing from `facts`."""
     limits: Limits
     advisories: tuple[Advisory, ...]
+    placeholders: tuple[str, ...]
+    """Values of the inventory that are still the example's."""
     today: date
 
     def cluster_fsid(self) -> str | None:

@@ -63,6 +63,8 @@ class Limits:
     systemd_min: int
     ports: tuple[PortRule, ...]
     cluster_fsid: str | None
+    moves: tuple[str, ...]
+    """Hosts that this run may move to where the register has them."""
     waivers: tuple[Waiver, ...]
 
 
@@ -93,6 +95,7 @@ def parse(variables: Mapping[str, Any]) -> Limits:
             systemd_min=int(variables["systemd_min"]),
             ports=tuple(PortRule(**rule) for rule in variables["ports"]),
             cluster_fsid=variables["cluster_fsid"] or None,
+            moves=tuple(variables["moves"]),
             waivers=tuple(
                 _waiver(f"preflight_waivers[{place}]", raw) for place, raw in enumerate(variables["waivers"])
             ),

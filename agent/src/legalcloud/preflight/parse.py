@@ -18,6 +18,7 @@ from legalcloud.preflight.facts import (
     System,
     TimeAnswer,
 )
+from legalcloud.preflight.parse_crush import places
 from legalcloud.preflight.parse_drives import drives, system_disks
 from legalcloud.preflight.tree import Tree
 
@@ -45,6 +46,7 @@ def node_facts(raw: object) -> NodeFacts:
         drives=None if problem else drives(found, tree["files"]["/proc/self/mounts"].text_or_none()),
         drives_problem=problem,
         system_disks=frozenset() if problem else system_disks(found["lsblk"]),
+        crush=None if (tree_ := tree["commands"]["crush_tree"]).problem() else places(tree_.text()),
     )
 
 

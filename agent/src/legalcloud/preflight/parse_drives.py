@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from legalcloud.preflight.facts import DriveSeen, OsdMark
+from legalcloud.preflight.facts import OUR_LOCK, DriveSeen, OsdMark
 from legalcloud.preflight.tree import Tree
 
 _SYSTEM_MOUNTS = ("/", "/boot", "/boot/efi", "/usr", "/var")
@@ -35,12 +35,24 @@ def _drive(serial: str, seen: Tree, tree: Tree, mounts: str) -> DriveSeen:
         device=device,
         claimed_by=(device,),
         size_bytes=seen["size_bytes"].integer(),
-        signatures=seen["signatures"].texts(),
-        marks=(*_label(seen["bluestore"]), *_volumes(below, tree["volumes"])),
+        signatures=_signatures(seen),
+        marks=(*_label(seen["bluestore"]), *_lock(seen["luks"]), *_volumes(below, tree["volumes"])),
         mounts=tuple(sorted({*_mounts_of(below, mounts), *_mountpoints_below(device, tree["lsblk"])})),
         begun=seen["begun"].flag(),
         problem=None,
     )
+
+
+def _signatures(seen: Tree) -> tuple[str, ...]:
+    """Give an encrypted drive of ours a name of its own: the lock of a stranger is somebody's data."""
+    ours = seen["luks"].value is not None
+    return tuple(OUR_LOCK if ours and found == "crypto_LUKS" else found for found in seen["signatures"].texts())
+
+
+def _lock(lock: Tree) -> tuple[OsdMark, ...]:
+    if lock.value is None:
+        return ()
+    return (OsdMark(cluster_fsid=lock["ceph_fsid"].text_or_none(), osd=None),)
 
 
 def _label(label: Tree) -> tuple[OsdMark, ...]:

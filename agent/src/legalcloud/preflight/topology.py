@@ -99,7 +99,22 @@ def _plan(case: Case) -> Iterator[Answer]:
         yield ok("legalcloud_plan", f"{case.plan.k}+{case.plan.m}, {case.plan.shards_per_site} shards a site")
 
 
+def _example(case: Case) -> Iterator[Answer]:
+    for place in case.placeholders:
+        yield failed(place, "as in inventories/example")
+    if not case.placeholders:
+        yield ok("inventory", "nothing of the example is left")
+
+
 CHECKS = (
+    Check(
+        id="example-replaced",
+        title="What the example says to replace is replaced",
+        why="Nobody has the keys that belong to the example's: what is encrypted to them is lost.",
+        remedy="Write your own value, or remove the file; inventories/example marks each with REPLACE.",
+        judge=_example,
+        waivable=Waivable.NO,
+    ),
     Check(
         id="sites",
         title="Drives stand in more than one site",

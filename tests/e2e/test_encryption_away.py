@@ -1,0 +1,205 @@
+"""Encryption goes on while keys, credentials and servers change; without any server nothing is stored."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tests.e2e.nodes import Lab, Node, eventually
+from tests.e2e.tenant_lab import FIRM, LOCKED, PLAIN, status
+
+pytestmark = pytest.mark.long
+
+BODY = b"x" * 65536
+KEY = "e2e-away"
+TOKEN = "/run/rgw-kms/token"  # noqa: S105 -- its place
+RECOVERY_SECONDS = 45
+"""After a token was revoked: a look every 15 s, a login, and a loaded machine."""
+RETURN_SECONDS = 120
+
+
+@pytest.fixture
+def s3(tenant_session: Callable[[str], boto3.Session], endpoint_url: str, ca_file: Path) -> Any:  # noqa: ANN401 -- boto3
+    """Give a client that tells of the first refusal, and does not try again."""
+    return tenant_session(FIRM).client(
+        "s3",
+        endpoint_url=endpoint_url,
+        verify=str(ca_file),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
+    )
+
+
+@dataclass(slots=True)
+class Load:
+    """What became of the requests."""
+
+    good: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    longest_seconds: float = 0.0
+
+
+@contextmanager
+def load(s3: Any) -> Iterator[Load]:  # noqa: ANN401 -- boto3
+    """PUT and GET in both kinds of bucket until the block ends."""
+    seen, ended = Load(), threading.Event()
+
+    def run() -> None:
+        while not ended.is_set():
+            for bucket in (PLAIN, LOCKED):
+                for call in (
+                    lambda b=bucket: s3.put_object(Bucket=b, Key=KEY, Body=BODY),
+                    lambda b=bucket: read(s3, b),
+                ):
+                    begun = time.monotonic()
+                    try:
+                        call()
+                    except (ClientError, BotoCoreError) as error:
+                        seen.failed[str(error)] += 1
+                    else:
+                        seen.good += 1
+                    seen.longest_seconds = max(seen.longest_seconds, time.monotonic() - begun)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def read(s3: Any, bucket: str) -> None:  # noqa: ANN401 -- boto3
+    assert s3.get_object(Bucket=bucket, Key=KEY)["Body"].read() == BODY
+
+
+def works(s3: Any) -> bool:  # noqa: ANN401 -- boto3
+    try:
+        for bucket in (PLAIN, LOCKED):
+            s3.put_object(Bucket=bucket, Key=KEY, Body=BODY)
+            read(s3, bucket)
+    except (ClientError, BotoCoreError):
+        return False
+    return True
+
+
+def data_key(lab: Lab, key: str) -> str:
+    """Return the wrapped data key of an object in the bucket without versions; it begins with vault:vVERSION."""
+    bucket = lab.admin().json("radosgw-admin", "bucket", "stats", "--bucket", PLAIN)
+    return lab.admin().text(
+        "rados", "--pool", "hk.rgw.buckets.data", "getxattr", f"{bucket['marker']}_{key}", "user.rgw.crypt.datakey"
+    )
+
+
+def test_a_rotated_key_encrypts_what_is_new_and_opens_what_is_old(lab: Lab, s3: Any) -> None:  # noqa: ANN401 -- boto3
+    s3.put_object(Bucket=PLAIN, Key="e2e-old", Body=BODY)
+    before = data_key(lab, "e2e-old")
+
+    done = lab.playbook("rotate_transit_keys.yml", "-e", f"tenant={FIRM}")
+    unknown = lab.playbook("rotate_transit_keys.yml", "-e", "tenant=nobody")
+    s3.put_object(Bucket=PLAIN, Key="e2e-new", Body=BODY)
+
+    def version(wrapped: str) -> int:
+        return int(wrapped.split(":")[1].removeprefix("v"))
+
+    assert done.returncode == 0, done.stdout
+    assert version(data_key(lab, "e2e-new")) == version(before) + 1
+    assert data_key(lab, "e2e-old") == before
+    assert s3.get_object(Bucket=PLAIN, Key="e2e-old")["Body"].read() == BODY
+    assert unknown.returncode != 0
+    for key in ("e2e-old", "e2e-new"):
+        s3.delete_object(Bucket=PLAIN, Key=key)
+
+
+def test_gateways_get_other_credentials_and_no_request_fails(lab: Lab, s3: Any) -> None:  # noqa: ANN401 -- boto3
+    gateways = lab.group("gateways")
+    before = [node.text("cat", TOKEN) for node in gateways]
+
+    with load(s3) as seen:
+        done = lab.playbook("rotate_gateway_credentials.yml")
+
+    assert done.returncode == 0, done.stdout
+    assert seen.failed == {}
+    assert seen.good > 20
+    for node, old in zip(gateways, before, strict=True):
+        assert node.text("cat", TOKEN) != old
+        assert old not in done.stdout
+        assert told(node, old) == "403"
+
+
+def told(node: Node, token: str) -> str:
+    """Ask OpenBao about a token; return the status of HTTP. The token goes by standard input."""
+    config = f'header = "X-Vault-Token: {token}"\nurl = "https://localhost:8190/v1/auth/token/lookup-self"\n'
+    ca = "/usr/local/share/ca-certificates/legalcloud.crt"
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca, "--config", "-"]
+    return node.run(words, config.encode()).decode()
+
+
+def test_a_gateway_whose_token_was_revoked_has_another_soon(lab: Lab, s3: Any) -> None:  # noqa: ANN401 -- boto3
+    (node, *_) = lab.group("gateways")
+    old = node.text("cat", TOKEN)
+    config = (
+        f'header = "X-Vault-Token: {old}"\nrequest = POST\nurl = "https://localhost:8190/v1/auth/token/revoke-self"\n'
+    )
+    ca = "/usr/local/share/ca-certificates/legalcloud.crt"
+    node.run(["curl", "-sf", "--cacert", ca, "--config", "-"], config.encode())
+
+    eventually(
+        lambda: node.text("cat", TOKEN) != old, seconds=RECOVERY_SECONDS, hint="the gateway's program took no notice"
+    )
+
+    assert told(node, node.text("cat", TOKEN)) == "200"
+    assert works(s3)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_one_server_that_stops_costs_no_request(lab: Lab, s3: Any, number: int) -> None:  # noqa: ANN401 -- boto3
+    node = lab.group("kms")[number]
+    assert works(s3)
+
+    with load(s3) as seen:
+        time.sleep(3)
+        node.text("systemctl", "stop", "openbao.service")
+        try:
+            time.sleep(15)
+        finally:
+            node.text("systemctl", "start", "openbao.service")
+        time.sleep(15)
+
+    assert seen.failed == {}, f"{seen.good} good, longest {seen.longest_seconds:.1f} s"
+
+
+def test_without_any_server_nothing_is_stored_and_it_returns_by_itself(lab: Lab, s3: Any) -> None:  # noqa: ANN401 -- boto3
+    servers = lab.group("kms")
+    assert works(s3)
+    try:
+        for node in servers:
+            node.text("systemctl", "stop", "openbao.service")
+        time.sleep(5)  # the proxies look every second, twice
+        refusals = {}
+        for bucket in (PLAIN, LOCKED):
+            with pytest.raises(ClientError) as refused:
+                s3.put_object(Bucket=bucket, Key="e2e-refused", Body=BODY)
+            refusals[bucket, "put"] = status(refused.value)
+            with pytest.raises(ClientError) as refused:
+                s3.get_object(Bucket=bucket, Key=KEY)
+            refusals[bucket, "get"] = status(refused.value)
+            assert s3.list_objects_v2(Bucket=bucket, Prefix="e2e-refused").get("KeyCount") == 0
+            s3.delete_object(Bucket=bucket, Key="e2e-refused")
+    finally:
+        for node in servers:
+            node.text("systemctl", "start", "openbao.service")
+
+    assert set(refusals.values()) <= {500, 503}
+    eventually(lambda: works(s3), seconds=RETURN_SECONDS, hint="OpenBao is up, and the gateways do not encrypt")
