@@ -12,7 +12,7 @@ description:
   - The file is new each time, and mode 0644; none is ever replaced. Nothing in it may be secret.
 options:
   kind: {description: "What kind of record; of [a-z0-9-].", type: str, required: true}
-  subject: {description: What it is about; of [a-z0-9-]., type: str, required: true}
+  subject: {description: "What it is about; of [a-z0-9-].", type: str, required: true}
   body:
     description: What it says. Text, whole numbers, booleans, lists and dictionaries; a float is refused.
     type: dict
