@@ -11,6 +11,7 @@ import pytest
 from roles.openbao_agent.files.gateway_token import Keeper
 
 LIFE = 3600
+EVERY = 15.0
 
 
 class OpenBaoError(Exception):
@@ -104,7 +105,7 @@ def make(tmp_path: Path) -> Callable[..., Scene]:
 def test_the_first_look_logs_in_and_writes_a_file_for_one_user(make: Callable[..., Scene]) -> None:
     scene = make()
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert scene.placed == "token-1"
     assert scene.path.stat().st_mode & 0o777 == 0o600
@@ -123,7 +124,7 @@ def test_a_token_that_a_standby_does_not_know_yet_is_not_given_to_the_gateway(ma
 
     scene.keeper.wait = waiting
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert seen[:3] == ["before"] * 3
     assert scene.placed == "token-1"
@@ -133,17 +134,17 @@ def test_a_token_that_stays_unknown_is_not_placed(make: Callable[..., Scene]) ->
     scene = make(late=10_000)
     scene.path.write_text("before")
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert (scene.placed, scene.server.token) == ("before", "")
 
 
 def test_a_revoked_token_is_replaced_at_the_next_look(make: Callable[..., Scene]) -> None:
     scene = make()
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
     scene.server.good.clear()
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert scene.placed == "token-2"
     assert any("refused" in line for line in scene.said)
@@ -154,7 +155,7 @@ def test_the_token_of_an_earlier_run_ends_only_after_no_request_can_carry_it(mak
     scene.path.write_text("before")
     at = scene.clock.now
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert scene.placed == "token-1"
     assert "before" not in scene.server.good
@@ -164,13 +165,13 @@ def test_the_token_of_an_earlier_run_ends_only_after_no_request_can_carry_it(mak
 
 def test_it_is_renewed_in_its_first_third_and_asked_about_before(make: Callable[..., Scene]) -> None:
     scene = make()
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
     scene.server.calls.clear()
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
     scene.clock.wait(LIFE / 3 + 1)
-    scene.keeper.look()
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
+    scene.keeper.look(EVERY)
 
     assert scene.server.calls == ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/lookup-self"]
 
@@ -178,22 +179,33 @@ def test_it_is_renewed_in_its_first_third_and_asked_about_before(make: Callable[
 @pytest.mark.parametrize("broken", [None, 500, 503], ids=["no answer", "broken", "sealed"])
 def test_an_openbao_that_is_away_costs_no_token(make: Callable[..., Scene], broken: int | None) -> None:
     scene = make()
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
     scene.server.broken = broken
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
     scene.server.broken = 200
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert scene.placed == "token-1"
     assert scene.server.calls.count("auth/cert/login") == 1
 
 
+def test_without_a_token_it_looks_often_and_says_the_same_trouble_once(make: Callable[..., Scene]) -> None:
+    scene = make(broken=None)
+
+    pauses = [scene.keeper.look(EVERY) for _ in range(3)]
+    said = len(scene.said)
+    scene.server.broken = 200
+
+    assert (pauses, said) == ([2, 2, 2], 1)
+    assert scene.keeper.look(EVERY) == EVERY
+
+
 def test_a_file_that_was_lost_is_written_again(make: Callable[..., Scene]) -> None:
     scene = make()
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
     scene.path.unlink()
 
-    scene.keeper.look()
+    scene.keeper.look(EVERY)
 
     assert scene.placed == "token-1"

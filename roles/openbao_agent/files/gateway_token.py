@@ -21,6 +21,8 @@ TOKEN = Path("/run/rgw-kms/token")
 GRACE_SECONDS = 10
 """A request that read the old token has asked OpenBao by then: the gateway gives up after 10 s."""
 CONFIRM_SECONDS = 10
+RETRY_SECONDS = 2
+"""Between two looks without a token, with which every request waits for us."""
 REFUSED = (400, 403)
 """400: the certificate is not the one that the token was given to."""
 
@@ -46,16 +48,26 @@ class Keeper:
     now: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
     renew_at: float = 0.0
+    trouble: str = ""
+    """What the last look was about to say; the same again is not worth a line."""
 
-    def look(self) -> None:
-        """Take one look. If OpenBao does not answer, the token stays: it may outlive the absence."""
+    def look(self, every_seconds: float) -> float:
+        """Take one look, and return the seconds until the next.
+
+        If OpenBao does not answer, the token stays: it may outlive the absence.
+        """
         try:
             if self.client.token and self._is_good():
                 self._place()
             else:
                 self._replace()
         except self.error as error:
-            self.say(f"{error} The token stays as it is; the next look tries again.")
+            if str(error) != self.trouble:
+                self.say(f"{error} The token stays as it is; the next look tries again.")
+            self.trouble = str(error)
+        else:
+            self.trouble = ""
+        return every_seconds if self.client.token else min(every_seconds, RETRY_SECONDS)
 
     def _is_good(self) -> bool:
         try:
@@ -145,8 +157,7 @@ def main() -> None:
     client = openbao.Client(asked.address, context)
     keeper = Keeper(client=client, path=TOKEN, error=openbao.OpenBaoError, say=say)
     while True:
-        keeper.look()
-        time.sleep(asked.look_seconds)
+        time.sleep(keeper.look(asked.look_seconds))
 
 
 if __name__ == "__main__":
