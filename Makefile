@@ -125,11 +125,11 @@ test: ## What CI runs, on a lab made anew: check, lab, second-run, e2e, molecule
 	@for phase in check 'lab-down KEEP_IMAGES=1' lab second-run e2e molecule; do $(MAKE) $$phase || { code=$$?; break; }; done; \
 	    echo; echo 'Where the time went:'; cat $(PHASES); exit $${code:-0}
 
-test-long: $(READY) ## Every fault, drill and benchmark on the lab that stands
+test-long: $(READY) ## Every long fault and drill on the lab that stands; benchmarks are `make bench`
 	@$(TIMED) $@ pytest -m long tests/e2e tests/kms
 
 test-vm: $(READY) ## Production's encrypted drives on an emulated machine, beside the lab that stands; half an hour
-	@$(TIMED) $@ pytest -q -s -m long tests/vm
+	@$(TIMED) $@ pytest -q -x -s -m long tests/vm
 
 bench: $(READY) ## Measure the lab and write docs/benchmarks.md
 	@$(TIMED) $@ python -m tests.bench

@@ -20,6 +20,7 @@ def faults(text: str | None, *, path: str, now: datetime, max_age: timedelta) ->
         found = json.loads(text)
         finished = datetime.strptime(found["finished"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         buckets, objects = list(found["clear_buckets"]), int(found["clear_objects"])
+        unseen = int(found["unseen_objects"])
     except (ValueError, KeyError, TypeError) as error:
         return (f"unknown: {path} cannot be read ({error!r}). Delete it; the next pass writes another.",)
     seen = []
@@ -27,6 +28,11 @@ def faults(text: str | None, *, path: str, now: datetime, max_age: timedelta) ->
         hours = int((now - finished).total_seconds() // 3600)
         seen.append(
             f"unknown: the last whole pass ended {hours} hours ago. Look at journalctl --unit=encryption-watch."
+        )
+    if unseen:
+        seen.append(
+            f"unknown: {unseen} objects are listed and cannot be found. Look at `ceph health detail`; if that is good, "
+            "ask for the support of Ceph."
         )
     if buckets:
         seen.append(f"{len(buckets)} buckets have no default encryption: {', '.join(buckets)}.")

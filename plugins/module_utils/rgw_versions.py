@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from typing import Any
@@ -16,6 +17,10 @@ CUSTOMER_KEY_MISSING = "InvalidRequest"
 """What it answers to a GET without the key that the client keeps."""
 
 Code = Callable[[Exception], str]
+
+
+class LeftOverError(Exception):
+    """Not everything was deleted."""
 
 
 def listed(s3: Any, bucket: str) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 -- boto3
@@ -96,17 +101,34 @@ def readable(s3: Any, sample: Mapping[str, str], code: Code) -> str:  # noqa: AN
 
 
 def delete_all(s3: Any, bucket: str) -> int:  # noqa: ANN401 -- boto3
-    """Delete every version, delete marker and unfinished upload; return how many versions."""
-    count = 0
+    """Delete every version, delete marker and unfinished upload; return how many versions.
+
+    Raises: LeftOverError if any is left. It names none: names of objects may be privileged.
+    """
+    count, refusals = 0, Counter[str]()
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        gone = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        gone = _everything(page)
         if gone:
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": gone, "Quiet": True})
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": gone, "Quiet": True})
+            refusals.update(one.get("Code", "no code") for one in answer.get("Errors", []))
         count += len(page.get("Versions", []))
     for upload in uploads(s3, bucket):
         s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    left = sum(len(_everything(page)) for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket))
+    left += len(uploads(s3, bucket))
+    if refusals or left:
+        said = ", ".join(f"{number} times {code}" for code, number in sorted(refusals.items())) or "nothing"
+        msg = (
+            f"bucket {bucket}: {left} versions, delete markers and uploads are left; the gateway refused {said}. "
+            "Look whether they are under retention or a hold, and run this again."
+        )
+        raise LeftOverError(msg)
     return count
+
+
+def _everything(page: Mapping[str, Any]) -> list[dict[str, str]]:
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    return [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
 
 
 def uploads(s3: Any, bucket: str) -> list[Mapping[str, Any]]:  # noqa: ANN401 -- boto3

@@ -28,6 +28,8 @@ sealed: {description: Whether it is sealed., type: bool, returned: success}
 cluster_id: {description: Of the store; empty while it is sealed., type: str, returned: success}
 version: {description: Of OpenBao., type: str, returned: success}
 shares: {description: How many shares of recovery keys there are., type: int, returned: success}
+active: {description: Whether this server is the active one., type: bool, returned: success}
+leader: {description: Address of the active server; empty if it knows none., type: str, returned: success}
 """
 
 import time
@@ -49,10 +51,12 @@ def main() -> None:
     deadline = time.monotonic() + module.params["seconds"]
     while True:
         try:
-            found = Client(HERE, trusting()).read("sys/seal-status") or {}
+            client = Client(HERE, trusting())
+            found = client.read("sys/seal-status") or {}
+            leads = {} if found["sealed"] else client.read("sys/leader") or {}
             problem = "" if found["sealed"] is False or not module.params["unsealed"] else "it is sealed"
         except OpenBaoError as error:
-            found, problem = {}, str(error)
+            found, leads, problem = {}, {}, str(error)
         if not problem:
             break
         if time.monotonic() > deadline:
@@ -68,6 +72,8 @@ def main() -> None:
         cluster_id=found.get("cluster_id", ""),
         version=found["version"],
         shares=found["n"],
+        active=leads.get("is_self", False),
+        leader=leads.get("leader_address", ""),
     )
 
 

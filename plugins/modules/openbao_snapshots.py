@@ -12,6 +12,12 @@ description:
 options:
   folder: {description: Where the role openbao_backup keeps them., type: path, required: true}
   storage: {description: OpenBao's; an earlier one beside it is named., type: path, default: /var/lib/openbao/raft}
+  missing_is_empty:
+    description: >-
+      Whether a folder that is not there holds nothing. Otherwise nobody knows what there is, and that is refused, so
+      that no moved folder proves that no snapshot is left.
+    type: bool
+    default: false
   content_of: {description: Name of the snapshot to return as well., type: str, default: ""}
 attributes:
   check_mode: {support: full, description: It changes nothing.}
@@ -77,12 +83,19 @@ def main() -> None:
         argument_spec={
             "folder": {"type": "path", "required": True},
             "storage": {"type": "path", "default": "/var/lib/openbao/raft"},
+            "missing_is_empty": {"type": "bool", "default": False},
             "content_of": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     folder, name = Path(module.params["folder"]), module.params["content_of"]
     storage = Path(module.params["storage"])
+    missing = [str(path) for path in (folder, storage.parent) if not path.is_dir()]
+    if missing and not module.params["missing_is_empty"]:
+        module.fail_json(
+            msg=f"{' and '.join(missing)} is no folder here, so nothing says which snapshots are left. Name the folder "
+            "where they are; if there are none, make it."
+        )
     found = {path.name: manifest(path) for path in sorted(folder.glob(PATTERN))}
     answer: dict[str, Any] = {
         "changed": False,

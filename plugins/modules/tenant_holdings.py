@@ -12,7 +12,7 @@ description:
     privileged, so the task needs C(no_log).
   - C(withdrawn) takes every permission from the tenant's own user, and says what was stored since C(looked) began.
   - C(unreadable) fails unless every sample refuses to be read within the time.
-  - C(deleted) deletes every version in every bucket of the account; what is under retention or a hold refuses.
+  - C(deleted) deletes every version in every bucket of the account, and fails if any is left.
 requirements: [boto3, legalcloud]
 options:
   state: {description: What to do., type: str, choices: [looked, withdrawn, unreadable, deleted], required: true}
@@ -178,7 +178,7 @@ def main() -> None:
                 buckets = [one["Name"] for one in s3.list_buckets().get("Buckets", [])]
                 count = 0 if module.check_mode else sum(rgw_versions.delete_all(s3, bucket) for bucket in buckets)
                 result = {"changed": bool(buckets), "deleted": count}
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, rgw_versions.LeftOverError) as error:
         module.fail_json(msg=f"tenant {params['tenant']}: {error}")
     module.exit_json(**result)
 

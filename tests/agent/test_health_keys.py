@@ -53,8 +53,8 @@ def test_three_recorded_servers_are_well() -> None:
 @pytest.mark.parametrize(
     ("case", "state", "reason", "remedy"),
     [
-        ("pin_wrong", State.SEALED, "pin-latched", "Seal the right PIN"),
-        ("pin_missing", State.SEALED, "pin-unreadable", "Seal the right PIN"),
+        ("pin_wrong", State.SEALED, "pin-latched", "Run playbooks/hsm_pin.yml with the right PIN"),
+        ("pin_missing", State.SEALED, "pin-unreadable", "Run playbooks/hsm_pin.yml with the right PIN"),
         ("token_absent", State.SEALED, "token-absent", "Connect the HSM"),
         ("two_tokens", State.SEALED, "token-ambiguous", "by serial in openbao_seal"),
         ("plugin_changed", State.STOPPED, "plugin-changed", "Find out who changed the plugin"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from tests.agent.signing_sample import DAY, authority, holder
 
 from legalcloud.canonical import Json, canonical
 from legalcloud.cli import main
+from legalcloud.erasure import REMAINS, UNSHREDDED
 from legalcloud.errors import InputError, ParseError
 from legalcloud.records.record import Record, from_payload, keep, read, sign, to_payload, verify
-from legalcloud.records.text import lines
+from legalcloud.records.text import TITLES, lines
 
+GLOSSARY = Path(__file__).parents[2] / "docs/glossary.md"
 NOW = datetime.now(UTC).replace(microsecond=0)
 CA = authority(start=NOW - 300 * DAY)
 SIGNER = holder(CA, start=NOW - 30 * DAY, end=NOW + 30 * DAY)
@@ -168,3 +171,20 @@ def test_a_record_of_another_kind_is_shown_as_it_is() -> None:
     assert "  - \n    seconds: 3".replace("- \n", "-\n") in text
     assert "none: none" in text
     assert "well: yes" in text
+
+
+@pytest.mark.parametrize("texts", [*TITLES.values(), *REMAINS.values(), *UNSHREDDED.values()], ids=lambda pair: pair[0])
+def test_both_languages_use_the_words_of_the_glossary(texts: tuple[str, str]) -> None:
+    english, chinese = texts
+    rows = [row.split(" | ") for row in GLOSSARY.read_text().splitlines() if row.startswith("| ")]
+    words = {word.removeprefix("| "): term.removesuffix(" |") for word, _, term in rows[2:]}
+    del words["record"]  # called 簽署紀錄 on its own, 紀錄 after the name of what it records
+
+    missing = {
+        word: term
+        for word, term in words.items()
+        if re.search(rf"\b{re.escape(word)}s?\b", english, re.IGNORECASE) and term not in chinese
+    }
+
+    assert len(words) > 30
+    assert missing == {}

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,7 +45,10 @@ def main() -> int:
         bench = Bench(lab, store, seconds=asked.seconds)
         rounds = [_tell(f"speed, round {number + 1}", bench.round) for number in range(asked.rounds)]
         costs = [
-            _tell(f"encryption, round {number + 1}", lambda: encryption.measure(lab, store, seconds=asked.seconds))
+            _tell(
+                f"encryption, round {number + 1}",
+                partial(encryption.measure, lab, store, seconds=asked.seconds, turn=number),
+            )
             for number in range(asked.rounds)
         ]
         keys = _tell("key managers", lambda: key_managers.measure(lab, seconds=asked.seconds))

@@ -116,6 +116,13 @@ def test_a_ratio_is_the_median_of_ratios_that_ran_side_by_side() -> None:
     assert put.reached is False
 
 
+def test_each_kind_of_encryption_has_each_place_once_in_as_many_rounds() -> None:
+    rounds = [encryption.order(turn) for turn in range(len(encryption.KINDS))]
+
+    assert rounds[0] == encryption.KINDS
+    assert all(set(place) == set(encryption.KINDS) for place in zip(*rounds, strict=True))
+
+
 def test_the_cost_of_encryption_is_measured_against_none_and_missed_if_one_size_misses() -> None:
     def cells(put: float) -> dict[Cell, Speed]:
         return {

@@ -72,9 +72,11 @@ class Bench:
         """Put objects of one size along one path and get them again; they are removed."""
         prefix = f"{self._prefix}{time.monotonic_ns()}/"
         targets = {verb: self._sign(verb, prefix, size) for verb in ("PUT", "GET")}
-        put = self._s3(path, "PUT", size, targets["PUT"])
-        got = self._s3(path, "GET", size, targets["GET"][: put[0].requests])
-        clear(self._store, prefix)
+        try:
+            put = self._s3(path, "PUT", size, targets["PUT"])
+            got = self._s3(path, "GET", size, targets["GET"][: put[0].requests])
+        finally:
+            clear(self._store, prefix)
         return {"PUT": _speed(put, size), "GET": _speed(got, size)}
 
     def _sign(self, verb: str, prefix: str, size: int) -> list[str]:

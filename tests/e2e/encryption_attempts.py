@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,9 +28,11 @@ BOUNDARY = "boundary-of-a-form"
 class RefusedError(Exception):
     """The gateway, or HAProxy before it, said no to a request that boto3 cannot make."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"HTTP {status}")
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(f"HTTP {status} {code}")
         self.status = status
+        self.code = code
+        """Of S3, such as AccessDenied; empty if the answer has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Firm:
     source: str
     """Name of an object in the same bucket."""
     foreign_key: str
+    name: str = NAME
+    """Of the object that a request would store."""
 
     @property
     def foreign(self) -> dict[str, str]:
@@ -51,7 +56,7 @@ class Firm:
 
     @property
     def copy(self) -> dict[str, Any]:
-        return {"Bucket": self.bucket, "Key": NAME, "CopySource": {"Bucket": self.bucket, "Key": self.source}}
+        return {"Bucket": self.bucket, "Key": self.name, "CopySource": {"Bucket": self.bucket, "Key": self.source}}
 
     def send(
         self,
@@ -62,10 +67,10 @@ class Firm:
         auth: type[SigV4Auth | HmacV1QueryAuth] = S3SigV4Auth,
     ) -> None:
         """PUT the object with headers and parameters as they are, signed. Raises: RefusedError."""
-        url = f"{self.endpoint_url}/{self.bucket}/{NAME}" + (f"?{query}" if query else "")
-        request = AWSRequest(
-            method="PUT", url=url, headers=dict(headers or {}), data=body if auth is S3SigV4Auth else b""
-        )
+        url = f"{self.endpoint_url}/{self.bucket}/{self.name}" + (f"?{query}" if query else "")
+        # Version 2 signs the type, and urllib would add one after the signature.
+        named = {"Content-Type": "application/octet-stream", **(headers or {})}
+        request = AWSRequest(method="PUT", url=url, headers=named, data=body if auth is S3SigV4Auth else b"")
         credentials = self.session.get_credentials()
         assert credentials is not None
         if issubclass(auth, SigV4Auth):
@@ -73,12 +78,14 @@ class Firm:
         else:
             auth(credentials, expires=60).add_auth(request)
         signed = request.prepare()
-        self.call(signed.url, body, {name: value for name, value in signed.headers.items() if name != "Content-Length"})
+        # urllib counts the length itself; the date is the one that version 2 has in the URL.
+        sent = {name: value for name, value in signed.headers.items() if name not in {"Content-Length", "Date"}}
+        self.call(signed.url, body, sent)
 
     def post(self, fields: Mapping[str, str]) -> None:
         """Send the object as a browser's form does. Raises: RefusedError."""
         form = self.s3.generate_presigned_post(
-            self.bucket, NAME, Fields=dict(fields), Conditions=[{name: value} for name, value in fields.items()]
+            self.bucket, self.name, Fields=dict(fields), Conditions=[{name: value} for name, value in fields.items()]
         )
         parts = "".join(
             f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
@@ -96,20 +103,30 @@ class Firm:
             with urlopen(request, timeout=60, context=ssl.create_default_context(cafile=self.ca_file)):  # noqa: S310 -- as above
                 pass
         except HTTPError as error:
-            error.close()
-            raise RefusedError(error.code) from None
+            with error:
+                found = re.search(rb"<Code>(\w+)</Code>", error.read())
+            raise RefusedError(error.code, found[1].decode() if found else "") from None
 
     def upload(self, **arguments: str) -> None:
-        self.s3.create_multipart_upload(Bucket=self.bucket, Key=NAME, **arguments)
+        self.s3.create_multipart_upload(Bucket=self.bucket, Key=self.name, **arguments)
 
     def put(self, **arguments: str) -> None:
-        self.s3.put_object(Bucket=self.bucket, Key=NAME, Body=b"clear", **arguments)
+        self.s3.put_object(Bucket=self.bucket, Key=self.name, Body=b"clear", **arguments)
 
 
 def _source(firm: Firm) -> dict[str, str]:
     return {"x-amz-copy-source": f"/{firm.bucket}/{firm.source}", SSE: "AES256"}
 
 
+GOOD: dict[str, Callable[[Firm], Any]] = {
+    "a header": lambda firm: firm.send({SSE: "AES256"}),
+    "a parameter": lambda firm: firm.send(query=f"{SSE}=AES256"),
+    "a parameter in a presigned URL": lambda firm: firm.send(query=f"{SSE}=AES256", auth=S3SigV4QueryAuth),
+    "a parameter in a presigned URL of version 2": lambda firm: firm.send(query=f"{SSE}=AES256", auth=HmacV1QueryAuth),
+    "a field of a form": lambda firm: firm.post({SSE: "AES256"}),
+    "a copy": lambda firm: firm.send(_source(firm), body=b""),
+}
+"""Each way of asking that the attempts misuse, with what a firm may ask for: no signature is what is refused."""
 ATTEMPTS: dict[str, Callable[[Firm], Any]] = {
     "an empty header": lambda firm: firm.send({SSE: ""}),
     "a blank header": lambda firm: firm.send({SSE: " "}),

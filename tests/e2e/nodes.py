@@ -17,7 +17,7 @@ import fabric
 from paramiko import RejectPolicy, SSHException  # type: ignore[import-untyped]  # paramiko ships no types
 
 ROOT = Path(__file__).parents[2]
-GROUPS = ("storage", "mons", "mgrs", "gateways")
+GROUPS = ("storage", "mons", "mgrs", "gateways", "kms")
 OF_THE_FLEET = (
     "lab_state_dir", "ca_dir", "ingress_s3_name", "ingress_addresses", "tenants_endpoint_url", "tenants_ca_file",
     "tenants_reveal_dir", "legalcloud_sites", "legalcloud_plan", "ceph_fsid",

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 import subprocess
 import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from jinja2 import Template
 from tests.e2e.nodes import ROOT, Node, eventually
 
+SNAPSHOTS, AWAY = "/var/backups/openbao", "/var/backups/openbao-away"
 UNIT = "openbao-revival.service"
 FOLDER = "/var/lib/openbao-revival"
 UNIT_FILE = f"/run/systemd/system/{UNIT}"
@@ -117,3 +120,25 @@ def opened(sealed: bytes, key: Path, certificate: Path) -> bytes:
     words = ["-inkey", str(key), "-recip", str(certificate)]
     command = ["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", *words]
     return subprocess.run(command, input=sealed, capture_output=True, timeout=60, check=True).stdout
+
+
+@contextmanager
+def without_snapshots(servers: Sequence[Node]) -> Iterator[None]:
+    """Leave the folder empty on each server, and put back what was there."""
+
+    def move(node: Node, source: str, target: str) -> None:
+        each = ("-mindepth", "1", "-maxdepth", "1", "-exec", "mv", "--target-directory", target, "{}", "+")
+        node.run(["find", source, *each])
+
+    try:
+        for node in servers:
+            node.run(["systemctl", "stop", "openbao-backup.timer"])  # a snapshot of these minutes would count
+            node.run(["mkdir", "-p", "-m", "0700", AWAY])
+            move(node, SNAPSHOTS, AWAY)
+        yield
+    finally:
+        for node in servers:
+            node.run(["mkdir", "-p", AWAY])
+            move(node, AWAY, SNAPSHOTS)
+            node.run(["rmdir", AWAY])
+            node.run(["systemctl", "start", "openbao-backup.timer"])

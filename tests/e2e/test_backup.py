@@ -85,13 +85,22 @@ def test_a_full_disk_leaves_no_half_file_and_says_so(full_disk: Node) -> None:
 
 
 @pytest.mark.ci
-def test_a_restore_that_nobody_confirmed_touches_nothing(lab: Lab, servers: list[Node]) -> None:
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("confirm=yes",), "confirm with --extra-vars confirm=lab"),
+        (("confirm=lab", "openbao_restore_snapshot=openbao-old.cms"), "add --extra-vars openbao_restore_for_real=true"),
+    ],
+)
+def test_a_restore_that_nobody_confirmed_touches_nothing(
+    lab: Lab, servers: list[Node], words: tuple[str, ...], why: str
+) -> None:
     before = [node.text("systemctl", "show", "--property=InvocationID", "openbao.service") for node in servers]
 
-    done = lab.playbook("openbao_restore_drill.yml", "-e", "confirm=yes")
+    done = lab.playbook("openbao_restore_drill.yml", *(each for word in words for each in ("-e", word)))
 
     assert done.returncode != 0
-    assert "confirm with --extra-vars confirm=lab" in " ".join(done.stdout.split())
+    assert why in " ".join(done.stdout.split())
     assert [node.text("systemctl", "show", "--property=InvocationID", "openbao.service") for node in servers] == before
 
 

@@ -6,13 +6,14 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.e2e.encryption_attempts import ATTEMPTS, NAME, Firm, RefusedError
+from tests.e2e.encryption_attempts import ATTEMPTS, GOOD, NAME, Firm, RefusedError
 from tests.e2e.nodes import Lab, eventually
 from tests.e2e.tenant_lab import FIRM, LOCKED, PLAIN, RIVAL, Clients, root_session, status
 
@@ -67,8 +68,12 @@ def test_encryption_cannot_be_dodged(name: str, firm: Firm, root: Any) -> None: 
 
     error = refusal.value
     assert isinstance(error, ClientError | RefusedError)
-    code = status(error) if isinstance(error, ClientError) else error.status
-    assert code == FORBIDDEN
+    told = (
+        (status(error), error.response["Error"]["Code"])
+        if isinstance(error, ClientError)
+        else (error.status, error.code)
+    )
+    assert told == (FORBIDDEN, "AccessDenied")
     assert NAME not in stored(root, firm.bucket, NAME)
     assert not root.list_multipart_uploads(Bucket=firm.bucket, Prefix=NAME).get("Uploads")
 
@@ -76,6 +81,16 @@ def test_encryption_cannot_be_dodged(name: str, firm: Firm, root: Any) -> None: 
 def encryption(s3: Any, bucket: str, key: str) -> tuple[str | None, str | None]:  # noqa: ANN401 -- boto3
     head = s3.head_object(Bucket=bucket, Key=key)
     return head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_each_way_of_asking_works_with_what_a_firm_may_ask_for(name: str, firm: Firm) -> None:
+    target = {"Bucket": firm.bucket, "Key": "e2e-asked"}
+    GOOD[name](replace(firm, name=target["Key"]))
+
+    assert encryption(firm.s3, firm.bucket, target["Key"]) == ("AES256", None)
+    assert firm.s3.get_object(**target)["Body"].read() == (BODY if name == "a copy" else b"clear")
+    firm.s3.delete_object(**target)
 
 
 def test_a_plain_request_is_encrypted_with_the_firms_key(firm: Firm) -> None:

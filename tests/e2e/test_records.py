@@ -104,7 +104,7 @@ def test_the_lab_has_a_record_of_its_ceremony(lab: Lab, trust: Path, capsys: pyt
     code = main(["record", "verify", str(path), "--trust", str(trust)])
 
     assert code == 0, capsys.readouterr()
-    assert "金鑰儀式紀錄" in capsys.readouterr().out
+    assert "密鑰儀式紀錄" in capsys.readouterr().out
 
 
 def test_a_task_writes_a_record_and_refuses_what_has_no_one_form(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +89,30 @@ ENCRYPTION = "x-amz-server-side-encryption"
         (f"?{ENCRYPTION.replace('x', '%78')}=x", COPY | AES256, "A copy must ask"),
         ("", COPY | AES256 | {f"{ENCRYPTION}-customer-algorithm": "AES256"}, "A copy must ask"),
         ("", COPY | AES256 | {"X-Goog-Server-Side-Encryption": "none"}, "A copy must ask"),
+        ("", COPY | {ENCRYPTION: ["AES256", "aws:kms"]}, "A copy must ask"),
+        ("", COPY | {ENCRYPTION: ["aws:kms", "AES256"]}, "A copy must ask"),
+        ("", COPY | {ENCRYPTION: ["AES256", "AES256"]}, "A copy must ask"),
+        ("", COPY | {ENCRYPTION: "AES256,"}, "A copy must ask"),
+        ("", COPY | {ENCRYPTION: "none, AES256"}, "A copy must ask"),
+        ("?a=1;uploadId=z", COPY, "A copy must ask"),
+        ("?;uploadId=z", COPY, "A copy must ask"),
+        ("?xuploadId=z&uploadIdx", COPY, "A copy must ask"),
         ("", COPY | AES256, None),
+        ("?uploadId", COPY, None),
         ("?partNumber=1&uploadId=x", COPY, None),
     ],
 )
 def test_haproxy_refuses_what_would_be_stored_in_the_clear(
-    lab: Lab, ca_file: Path, query: str, headers: dict[str, str], said: str | None
+    lab: Lab, ca_file: Path, query: str, headers: Mapping[str, str | list[str]], said: str | None
 ) -> None:
     context = ssl.create_default_context(cafile=str(ca_file))
     connection = http.client.HTTPSConnection(lab.variables["ingress_s3_name"], timeout=10, context=context)
 
-    connection.request("PUT", f"/no-such-bucket/x{query}", headers=headers)
+    connection.putrequest("PUT", f"/no-such-bucket/x{query}")
+    for name, value in ({"Content-Length": "0"} | dict(headers)).items():
+        for one in [value] if isinstance(value, str) else value:  # a list is a header that comes twice
+            connection.putheader(name, one)
+    connection.endheaders()
     answer = connection.getresponse().read().decode()
     connection.close()
 

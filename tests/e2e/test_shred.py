@@ -17,7 +17,7 @@ import pyrage
 import pytest
 from botocore.exceptions import ClientError
 from tests.e2e.nodes import Lab, tool
-from tests.e2e.openbao_revival import Revival, opened
+from tests.e2e.openbao_revival import SNAPSHOTS, Revival, opened, without_snapshots
 from tests.e2e.tenant_lab import apply, root_session
 
 from legalcloud.canonical import canonical
@@ -38,7 +38,6 @@ buckets:
   - {{name: {LOCKED}, versioning: true, encryption: sse-s3, object_lock: {{mode: GOVERNANCE, days: 1}}}}
   - {{name: {PLAIN}, versioning: true, encryption: sse-kms}}
 """
-SNAPSHOTS = "/var/backups/openbao"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def departure(
 
 def _snapshot(lab: Lab) -> bytes:
     """Take one on the first server, as the timer does, and open it with the lab's key."""
-    node = lab.nodes[lab.groups["mons"][0]]
+    node = lab.group("kms")[0]
     node.run(["systemctl", "start", "openbao-backup.service"])
     newest = json.loads(node.run(["cat", "/var/lib/legalcloud/openbao-backup.json"]))["newest"]
     keys = lab.state_dir / "controller/backup"
@@ -200,7 +199,7 @@ def test_a_run_that_was_stopped_is_finished_and_its_certificate_holds(
 
 def test_a_snapshot_from_before_and_the_hsm_bring_the_key_back(departure: Departure, lab: Lab) -> None:
     """So "not final" is the truth."""
-    revival = Revival(lab.nodes[lab.groups["mons"][2]])
+    revival = Revival(lab.group("kms")[2])
     try:
         revival.restore(departure.snapshot)
         assert revival.has(f"transit-kms/keys/{FIRM}")
@@ -219,11 +218,22 @@ def test_a_second_run_writes_nothing_while_it_is_not_final(departure: Departure)
     assert departure.certificates() == before
 
 
+def test_a_folder_that_is_not_there_proves_nothing(departure: Departure) -> None:
+    before = departure.certificates()
+
+    code, output = departure.shred("-e", "tenant_erasure_snapshot_folder=/var/backups/moved")
+
+    assert code != 0
+    assert "/var/backups/moved is no folder here" in " ".join(output.split())
+    assert departure.certificates() == before
+
+
 def test_once_no_snapshot_is_left_the_certificate_is_final(
-    departure: Departure, lab: Lab, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    departure: Departure, lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As after the days that snapshots are kept: the servers have none from before."""
-    code, output = departure.shred("-e", "tenant_erasure_snapshot_folder=/var/backups/none-is-left")
+    with without_snapshots(lab.group("kms")):
+        code, output = departure.shred()
 
     assert code == 0, output
     first, last = departure.certificates()

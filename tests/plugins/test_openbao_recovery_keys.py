@@ -122,6 +122,39 @@ def test_a_root_token_is_counted(fleet: Fleet) -> None:
     assert fleet.run()["root_tokens"] == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "text"), [(400, "invalid accessor"), (403, "1 error occurred: * bad token")], ids=["index", "entry"]
+)
+def test_a_token_that_ended_meanwhile_is_no_root_token(fleet: Fleet, status: int, text: str) -> None:
+    ended = OpenBaoError(f"POST auth/token/lookup-accessor at https://x: {status}: {text}", status=status)
+    found = {"data": {"policies": ["root"]}}
+    fleet.answers(
+        **{"LIST_auth_token_accessors": ["one", "two"], "POST_auth_token_lookup-accessor": deque([ended, found])}
+    )
+
+    assert fleet.run()["root_tokens"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (500, "internal error"),
+        (500, "invalid accessor"),
+        (403, "permission denied"),
+        (400, "missing accessor"),
+        (None, "no answer"),
+    ],
+)
+def test_a_token_that_could_not_be_looked_up_is_not_taken_for_none(fleet: Fleet, status: int | None, text: str) -> None:
+    fault = OpenBaoError(f"POST auth/token/lookup-accessor at https://x: {status}: {text}", status=status)
+    fleet.answers(**{"POST_auth_token_lookup-accessor": fault})
+
+    result = fleet.run()
+
+    assert text in result["msg"]
+    assert "root_tokens" not in result
+
+
 def test_a_rotation_without_shares_only_asks_for_the_present_ones(fleet: Fleet) -> None:
     assert fleet.run(state="rotated")["needs"] == {"which": "present", "count": 2}
     assert fleet.bao.told() == ["POST auth/token/lookup-accessor"]
@@ -157,6 +190,16 @@ def test_new_shares_confirm_the_rotation_that_waits_for_them(fleet: Fleet) -> No
 
     assert result["needs"] == {"which": "", "count": 0}
     assert [body["nonce"] for what, body in fleet.bao.calls if what.endswith("verify")] == ["v1", "v1"]
+
+
+def test_a_rotation_that_waits_hands_out_the_new_shares_again(fleet: Fleet) -> None:
+    fleet.answers(GET_sys_rotate_recovery_init=WAITS, GET_sys_rotate_recovery_backup=KEPT)
+
+    result = fleet.run(state="rotated")
+
+    assert result["needs"] == {"which": "new", "count": 2}
+    assert sorted(result["shares"]) == ["AA", "BB"]
+    assert fleet.bao.told() == ["POST auth/token/lookup-accessor"]
 
 
 def test_a_rotation_for_other_custodians_is_begun_anew(fleet: Fleet) -> None:

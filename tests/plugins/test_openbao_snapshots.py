@@ -15,6 +15,8 @@ from plugins.filter.restore import restore_body, restore_lines
 from plugins.modules.openbao_tenant_keys import described
 from tests.plugins.node_module import run
 
+ROOT = Path(__file__).parents[2]
+TAKES = "missing_is_empty: true"
 CapturedOutput = pytest.CaptureFixture[str]
 
 
@@ -24,7 +26,7 @@ def place(folder: Path, name: str, taken_at: object, content: bytes = b"sealed",
     (folder / f"{name}.json").write_text(json.dumps(manifest))
 
 
-def look(capsys: CapturedOutput, folder: Path, **more: str) -> dict[str, Any]:
+def look(capsys: CapturedOutput, folder: Path, **more: str | bool) -> dict[str, Any]:
     storage = folder.parent / "raft"
     return run(capsys, "openbao_snapshots", {"folder": str(folder), "storage": str(storage), **more})
 
@@ -60,10 +62,27 @@ def test_the_content_of_one_is_handed_out_and_of_a_broken_one_is_not(capsys: Cap
     assert "has no whole snapshot openbao-2.cms" in refused["msg"]
 
 
-def test_a_folder_that_is_not_there_has_none(capsys: CapturedOutput, tmp_path: Path) -> None:
-    found = look(capsys, tmp_path / "absent")
+def test_a_folder_that_is_not_there_is_unknown_and_an_empty_one_is_not(capsys: CapturedOutput, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
 
-    assert (found["snapshots"], found["broken"]) == ([], [])
+    refused = look(capsys, tmp_path / "absent")
+
+    assert refused["failed"]
+    assert f"{tmp_path / 'absent'} is no folder here" in refused["msg"]
+    for found in (look(capsys, tmp_path / "empty"), look(capsys, tmp_path / "absent", missing_is_empty=True)):
+        assert (found["snapshots"], found["broken"]) == ([], [])
+
+
+def test_a_storage_that_is_not_where_it_should_be_is_unknown_too(capsys: CapturedOutput, tmp_path: Path) -> None:
+    arguments = {"folder": str(tmp_path), "storage": str(tmp_path / "elsewhere/raft")}
+
+    assert f"{tmp_path / 'elsewhere'} is no folder here" in run(capsys, "openbao_snapshots", arguments)["msg"]
+
+
+def test_only_the_restore_takes_a_missing_folder_for_an_empty_one() -> None:
+    takes = {path.relative_to(ROOT).parts[1] for path in ROOT.glob("roles/*/tasks/*.yml") if TAKES in path.read_text()}
+
+    assert takes == {"openbao_restore"}
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible.module_utils.rgw_versions import delete_all, look, readable
+from ansible.module_utils.rgw_versions import LeftOverError, delete_all, look, readable
 
 from legalcloud.erasure import Encryption
 
@@ -110,20 +111,50 @@ def test_only_a_refusal_proves_that_nothing_can_be_read() -> None:
         readable(Store(get_object=ConnectionError()), sample, code)
 
 
+EVERYTHING = {"Versions": [ITEM], "DeleteMarkers": [{"Key": "a", "VersionId": "v2"}]}
+UPLOADS = {"Uploads": [{"Key": "u", "UploadId": "1"}]}
+
+
+class Bucket(Store):
+    """A bucket with one page of each listing: what is there at first, and what after the deletion."""
+
+    def __init__(self, *, refused: list[dict[str, str]], versions: dict[str, Any], uploads: dict[str, Any]) -> None:
+        super().__init__(delete_objects={"Errors": refused} if refused else {}, abort_multipart_upload={})
+        self.pages = {
+            "list_object_versions": deque([EVERYTHING, versions]),
+            "list_multipart_uploads": deque([UPLOADS, uploads]),
+        }
+
+    def get_paginator(self, name: str) -> Any:  # noqa: ANN401 -- boto3's
+        bucket = self
+
+        class Pages:
+            def paginate(self, **_: object) -> list[dict[str, Any]]:
+                return [bucket.pages[name].popleft()]
+
+        return Pages()
+
+
 def test_deletion_takes_versions_markers_and_unfinished_uploads() -> None:
-    class Pages:
-        def __init__(self, page: dict[str, Any]) -> None:
-            self.page = page
+    bucket = Bucket(refused=[], versions={}, uploads={})
 
-        def paginate(self, **_: object) -> list[dict[str, Any]]:
-            return [self.page]
+    assert delete_all(bucket, "b") == 1
+    assert bucket.called == ["delete_objects", "abort_multipart_upload"]
 
-    pages: dict[str, dict[str, Any]] = {
-        "list_object_versions": {"Versions": [ITEM], "DeleteMarkers": [{"Key": "a", "VersionId": "v2"}]},
-        "list_multipart_uploads": {"Uploads": [{"Key": "u", "UploadId": "1"}]},
-    }
-    store = Store(delete_objects={}, abort_multipart_upload={})
-    store.get_paginator = lambda name: Pages(pages[name])  # type: ignore[attr-defined]  # as boto3 has it
 
-    assert delete_all(store, "b") == 1
-    assert store.called == ["delete_objects", "abort_multipart_upload"]
+@pytest.mark.parametrize(
+    ("refused", "versions", "uploads", "says"),
+    [
+        ([{"Key": "secret", "Code": "AccessDenied"}], {}, {}, "1 times AccessDenied"),
+        ([], EVERYTHING, {}, "2 versions, delete markers and uploads are left"),
+        ([], {}, UPLOADS, "1 versions, delete markers and uploads are left"),
+    ],
+    ids=["refused", "versions", "uploads"],
+)
+def test_what_is_left_is_not_deleted_and_is_not_named(
+    refused: list[dict[str, str]], versions: dict[str, Any], uploads: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(LeftOverError, match=says) as error:
+        delete_all(Bucket(refused=refused, versions=versions, uploads=uploads), "b")
+
+    assert "secret" not in str(error.value)

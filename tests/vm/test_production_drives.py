@@ -85,7 +85,7 @@ def test_without_openbao_the_node_boots_and_its_drives_stay_locked_until_it_is_b
     machine.wait_for_osds([0, 1], "after OpenBao is back")
 
 
-def test_an_osd_that_was_left_half_made_is_made_anew_and_a_stranger_s_drive_is_not(machine: Machine) -> None:
+def test_an_osd_that_was_left_half_made_is_made_anew(machine: Machine) -> None:
     serial = SERIALS[2]
     machine.guest.run(
         f"mkdir -p /var/lib/legalcloud/begun-osds; touch /var/lib/legalcloud/begun-osds/{serial}\n"

@@ -152,11 +152,11 @@ def finality(
 REMAINS: Mapping[str, tuple[str, str]] = {
     "ciphertext": (
         "The encrypted objects stay on the drives until they are deleted; without their key they are noise.",
-        "加密物件仍存於硬碟，直至刪除為止；沒有金鑰則無法讀取。",
+        "加密物件仍存於硬碟，直至刪除為止；沒有密鑰則無法讀取。",
     ),
     "names": (
         "Names of buckets and objects, sizes and times stand in the bucket indexes, which this key does not encrypt.",
-        "儲存桶及物件的名稱、大小及時間仍載於索引，並非以此金鑰加密。",
+        "儲存桶及物件的名稱、大小及時間仍載於索引，並非以此密鑰加密。",
     ),
     "operations log": (
         "The log of who read what is kept for its own period, by law and by contract.",
@@ -165,25 +165,27 @@ REMAINS: Mapping[str, tuple[str, str]] = {
     "key manager's storage": (
         "Freed pages and the raft log of the key manager may hold the key for a while, encrypted by the barrier, "
         "whose key only the HSM opens.",
-        "金鑰管理系統已釋放的儲存頁及日誌可能暫時存有經加密的金鑰，只有硬件安全模組可以解開。",
+        "密鑰管理系統已釋放的儲存頁及日誌可能暫時存有經加密的密鑰，只有硬件保安模組可以解開。",
     ),
     "copies outside": (
-        "Copies that the firm or others made, and copies of HSM keys in a vendor's own backups, are not seen here.",
-        "律師行或他人自行複製的資料，以及硬件安全模組供應商備份內的金鑰，本系統無從得知。",
+        "Copies that the firm or others made, the operator's own copies of the key manager's snapshots outside its "
+        "servers, and copies of HSM keys in a vendor's own backups, are not seen here.",
+        "律師行或他人自行複製的資料、營運者另存於伺服器以外的密鑰管理系統快照，以及硬件保安模組供應商備份內的密鑰，"
+        "本系統無從得知。",
     ),
 }
 UNSHREDDED: Mapping[Encryption, tuple[str, str]] = {
     Encryption.NONE: (
         "These versions were stored without encryption: destroying keys does nothing to them.",
-        "此等版本儲存時未經加密，銷毀金鑰對其並無影響。",
+        "此等版本儲存時未經加密，銷毀密鑰對其並無影響。",
     ),
     Encryption.CUSTOMER: (
         "These were encrypted with keys that the firm kept (SSE-C): whoever has such a key can still read them.",
-        "此等版本以律師行自存的金鑰加密；持有該金鑰者仍可讀取。",
+        "此等版本以律師行自存的密鑰加密；持有該密鑰者仍可讀取。",
     ),
     Encryption.OTHER: (
         "These were encrypted with a key that is not this firm's, and that was not destroyed.",
-        "此等版本以不屬於該律師行的金鑰加密，該金鑰並未銷毀。",
+        "此等版本以不屬於該律師行的密鑰加密，該密鑰並未銷毀。",
     ),
     Encryption.UNKNOWN: (
         "The store could not say how these are encrypted: they count as readable.",

@@ -108,7 +108,10 @@ def _start_reason(said: str) -> str:
     return "pin-undecipherable" if "Failed to set up credentials" in said else ""
 
 
-_PIN = "Seal the right PIN into the credential hsm-pin (playbooks/site.yml --tags hsm says what it needs), and restart."
+_PIN = (
+    "Run playbooks/hsm_pin.yml with the right PIN (in the lab, where nobody has it: docs/runbooks/pin-lost.md), and "
+    "restart openbao.service there."
+)
 _KEY = "Compare key_label and key_id in openbao_seal with what `legalcloud-hsm describe kms` shows on that node."
 _PERSON = "A person must unlock the token with its security officer's PIN; do not try PINs."
 _REMEDIES = {

@@ -10,11 +10,11 @@ from legalcloud.records.record import Record
 
 TITLES: Mapping[str, tuple[str, str]] = {
     "erasure": ("Certificate of erasure", "資料銷毀證明書"),
-    "key-ceremony": ("Record of a key ceremony", "金鑰儀式紀錄"),
-    "recovery-rotation": ("Record of new recovery keys", "更換復原金鑰紀錄"),
+    "key-ceremony": ("Record of a key ceremony", "密鑰儀式紀錄"),
+    "recovery-rotation": ("Record of new recovery keys", "更換復原密鑰紀錄"),
     "restore-drill": ("Record of a restore drill", "還原演練紀錄"),
-    "unseal-key-destroyed": ("Record of a destroyed unseal key", "銷毀解封金鑰紀錄"),
-    "unseal-key-rotation": ("Record of a new unseal key", "更換解封金鑰紀錄"),
+    "unseal-key-destroyed": ("Record of a destroyed unseal key", "銷毀解封密鑰紀錄"),
+    "unseal-key-rotation": ("Record of a new unseal key", "更換解封密鑰紀錄"),
 }
 """By kind; another kind is shown by its own word."""
 
@@ -48,13 +48,13 @@ def summary(body: Mapping[str, canonical.Json]) -> Iterator[str]:
         f"On {when} {len(keys)} encryption keys were destroyed; {versions} object versions ({size} bytes) can no "
         "longer be read by this store."
     )
-    yield f"於 {when} 已銷毀 {len(keys)} 條加密金鑰；共 {versions} 個物件版本（{size} 位元組）本系統已無法讀取。"
+    yield f"於 {when} 已銷毀 {len(keys)} 條加密密鑰；共 {versions} 個物件版本（{size} 位元組）本系統已無法讀取。"
     if final:
         yield "FINAL: no backup is left from which a key could be brought back."
-        yield "最終：已無任何備份可以恢復有關金鑰。"
+        yield "最終：已無任何備份可以恢復有關密鑰。"
     else:
         yield f"NOT FINAL before {until}: until then backups exist from which a key could be brought back."
-        yield f"尚未最終，最早於 {until} 方可確認：在此之前仍有備份可以恢復有關金鑰。"
+        yield f"尚未最終，最早於 {until} 方可確認：在此之前仍有備份可以恢復有關密鑰。"
     yield f"{len(remains)} kinds of data remain; they are listed under `remains`, with the reason."
     yield f"有 {len(remains)} 類資料仍然存在，其名目及原因列於 `remains`。"
 
