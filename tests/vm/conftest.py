@@ -94,6 +94,7 @@ def machine() -> Iterator[Machine]:
         keeper.make()
         guest.start()
         made.seconds["first boot to SSH"] = guest.wait()
+        guest.run("systemctl is-system-running --wait || true", timeout_seconds=600)
         began = time.monotonic()
         made.converge(2)
         made.seconds["production's roles, two drives prepared"] = time.monotonic() - began

@@ -142,13 +142,23 @@ class Guest:
         if pid is None:
             return
         os.kill(pid, signal.SIGKILL)
-        while self._pid() is not None:
+        while not _ended(pid):
             time.sleep(0.05)
 
     def remove(self) -> None:
         self.cut_power()
         if self.folder.exists():
             shutil.rmtree(self.folder)
+
+
+def _ended(pid: int) -> bool:
+    """Whether all threads of a process have let go of its files and ports; it may still wait for its parent."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z" and len(threads) == 1
 
 
 def _run(*words: str, timeout_seconds: float = 60) -> str:
