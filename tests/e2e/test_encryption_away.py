@@ -24,7 +24,7 @@ from tests.e2e.tenant_lab import FIRM, LOCKED, PLAIN, status
 pytestmark = pytest.mark.long
 
 BODY = b"x" * 65536
-ALL_AWAY = {"PUT": {500, 503}, "GET": {500, 503}}
+AWAY_STATUS = {500, 503}
 """What a call is told without any server (ADR 0014)."""
 GOOD_AT_LEAST = 20
 KEY = "e2e-away"
@@ -33,6 +33,17 @@ RECOVERY_SECONDS = 45
 """After a token was revoked: a look every 15 s, a login, and a loaded machine."""
 RETURN_SECONDS = 120
 TRIES = 3
+TOKENS = "/var/lib/legalcloud-hsm/kms"
+AWAY = {
+    "stops": ("systemctl stop openbao.service", "systemctl start openbao.service"),
+    "is killed": ("systemctl kill --signal=KILL openbao.service", "systemctl start openbao.service"),
+    "hangs": ("systemctl kill --signal=STOP openbao.service", "systemctl kill --signal=CONT openbao.service"),
+    "is sealed without its HSM": (
+        f"mkdir {TOKENS}.away && mv {TOKENS}/* {TOKENS}.away && systemctl restart openbao.service",
+        f"mv {TOKENS}.away/* {TOKENS} && rmdir {TOKENS}.away",
+    ),
+}  # fmt: skip
+"""How a server goes away, and what brings it back: the last one unseals by itself."""
 
 
 @pytest.fixture
@@ -147,7 +158,7 @@ def test_gateways_get_other_credentials_and_no_request_fails(lab: Lab, s3: Any) 
 
 def told(node: Node, token: str) -> str:
     """Ask OpenBao about a token; return the status of HTTP. The token goes by standard input."""
-    config = f'header = "X-Vault-Token: {token}"\nurl = "https://localhost:8190/v1/auth/token/lookup-self"\n'
+    config = f'header = "X-Vault-Token: {token}"\nurl = "https://127.0.0.1:8190/v1/auth/token/lookup-self"\n'
     ca = "/usr/local/share/ca-certificates/legalcloud.crt"
     words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca, "--config", "-"]
     return node.run(words, config.encode()).decode()
@@ -157,7 +168,7 @@ def test_a_gateway_whose_token_was_revoked_has_another_soon(lab: Lab, s3: Any) -
     (node, *_) = lab.group("gateways")
     old = node.text("cat", TOKEN)
     config = (
-        f'header = "X-Vault-Token: {old}"\nrequest = POST\nurl = "https://localhost:8190/v1/auth/token/revoke-self"\n'
+        f'header = "X-Vault-Token: {old}"\nrequest = POST\nurl = "https://127.0.0.1:8190/v1/auth/token/revoke-self"\n'
     )
     ca = "/usr/local/share/ca-certificates/legalcloud.crt"
     node.run(["curl", "-sf", "--cacert", ca, "--config", "-"], config.encode())
@@ -170,45 +181,62 @@ def test_a_gateway_whose_token_was_revoked_has_another_soon(lab: Lab, s3: Any) -
     assert works(s3)
 
 
-@pytest.mark.xfail(reason="a request that is under way at the server's end may get 500 (ADR 0014)", strict=False)
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_one_server_that_stops_costs_no_request(lab: Lab, s3: Any, number: int) -> None:  # noqa: ANN401 -- boto3
-    node = lab.group("kms")[number]
+@pytest.mark.parametrize("way", AWAY, ids=[name.replace(" ", "-") for name in AWAY])
+def test_one_server_that(lab: Lab, s3: Any, way: str, number: int) -> None:  # noqa: ANN401 -- boto3
+    """Costs no request, whichever of them it is."""
+    node, (begin, end) = lab.group("kms")[number], AWAY[way]
     assert works(s3)
 
     with load(s3) as seen:
         time.sleep(3)
-        node.text("systemctl", "stop", "openbao.service")
+        node.text("sh", "-c", begin)
         try:
             before = seen.good
             time.sleep(15)
             meanwhile = seen.good - before
         finally:
-            node.text("systemctl", "start", "openbao.service")
+            node.text("sh", "-c", end)
         time.sleep(15)
 
+    sys.stdout.write(f"{node.name} {way}: {seen.good} good, longest {seen.longest_seconds:.1f} s\n")
     assert seen.failed == {}, f"{seen.good} good, longest {seen.longest_seconds:.1f} s"
     assert meanwhile > GOOD_AT_LEAST
     assert seen.good - before - meanwhile > GOOD_AT_LEAST, "after it was back"
+    eventually(lambda: serves(node), seconds=RETURN_SECONDS, hint=f"OpenBao of {node.name} did not come back by itself")
 
 
-def test_with_all_servers_stopped_nothing_is_stored_and_it_returns_by_itself(lab: Lab, s3: Any) -> None:  # noqa: ANN401 -- boto3
+def serves(node: Node) -> bool:
+    url = "https://localhost:8200/v1/sys/health?standbyok=true"
+    ca = "/usr/local/share/ca-certificates/legalcloud.crt"
+    return (
+        node.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca, url], good=range(100))
+        == b"200"
+    )
+
+
+@pytest.mark.parametrize("way", ["stops", "hangs", "is sealed without its HSM"], ids=lambda way: way.replace(" ", "-"))
+def test_when_every_server(lab: Lab, s3: Any, way: str) -> None:  # noqa: ANN401 -- boto3
+    """Nothing is stored, whatever the way, and everything returns by itself."""
+    begin, end = AWAY[way]
     servers = lab.group("kms")
     assert works(s3)
     told: Counter[str] = Counter()  # by call, bucket, status and code
-    codes: dict[str, set[int]] = {verb: set() for verb in ALL_AWAY}
+    longest = 0.0
     try:
         for node in servers:
-            node.text("systemctl", "stop", "openbao.service")
+            node.text("sh", "-c", begin)
         time.sleep(5)  # the proxies look every second, twice
         for bucket, _ in itertools.product((PLAIN, LOCKED), range(TRIES)):
             for verb, call in (
                 ("PUT", partial(s3.put_object, Key="e2e-refused", Body=BODY)),
                 ("GET", partial(s3.get_object, Key=KEY)),
             ):
+                begun = time.monotonic()
                 with pytest.raises(ClientError) as refused:
                     call(Bucket=bucket)
-                codes[verb].add(status(refused.value))
+                longest = max(longest, time.monotonic() - begun)
+                assert status(refused.value) in AWAY_STATUS
                 told[f"{verb} {bucket}: {status(refused.value)} {refused.value.response['Error']['Code']}"] += 1
         for bucket in (PLAIN, LOCKED):
             versions = s3.list_object_versions(Bucket=bucket, Prefix="e2e-refused")
@@ -216,10 +244,30 @@ def test_with_all_servers_stopped_nothing_is_stored_and_it_returns_by_itself(lab
             s3.delete_object(Bucket=bucket, Key="e2e-refused")
     finally:
         for node in servers:
-            node.text("systemctl", "start", "openbao.service")
+            node.text("sh", "-c", end)
 
-    sys.stdout.write(f"all servers away: {dict(sorted(told.items()))}\n")
-    assert all(codes[verb] <= ALL_AWAY[verb] for verb in ALL_AWAY), told
     begun = time.monotonic()
     eventually(lambda: works(s3), seconds=RETURN_SECONDS, hint="OpenBao is up, and the gateways do not encrypt")
-    sys.stdout.write(f"encrypted again {time.monotonic() - begun:.1f} s after the last server was started\n")
+    back = time.monotonic() - begun
+    sys.stdout.write(
+        f"every server {way}: {dict(sorted(told.items()))}, longest {longest:.1f} s; {back:.1f} s to return\n"
+    )
+
+
+def test_without_a_quorum_the_last_server_goes_on_for_a_while(lab: Lab, s3: Any) -> None:  # noqa: ANN401 -- boto3
+    """Two of three are away; what is told is documented in ADR 0014."""
+    *away, _ = lab.group("kms")
+    begin, end = AWAY["stops"]
+    assert works(s3)
+    try:
+        for node in away:
+            node.text("sh", "-c", begin)
+        time.sleep(5)
+        with load(s3) as seen:
+            time.sleep(30)
+    finally:
+        for node in away:
+            node.text("sh", "-c", end)
+
+    sys.stdout.write(f"without a quorum: {seen.good} good, longest {seen.longest_seconds:.1f} s, {dict(seen.failed)}\n")
+    eventually(lambda: works(s3), seconds=RETURN_SECONDS, hint="the quorum is back, and the gateways do not encrypt")
