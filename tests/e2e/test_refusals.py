@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.e2e.nodes import Lab
+from tests.e2e.nodes import ROOT, Lab
 from tests.e2e.tenant_lab import FIRM, PLAIN, status
 
 pytestmark = pytest.mark.ci
@@ -52,6 +52,14 @@ def test_a_script_meets_no_limit_and_a_broken_one_lets_the_request_through(
     probe: Lab, script: str, answer: int
 ) -> None:
     assert answer_to(probe, script) == answer
+
+
+def test_our_script_refuses_what_it_fails_to_judge(probe: Lab) -> None:
+    whole = (ROOT / "roles/tenants/files/requests.lua").read_text()
+    begin = "pcall(function()\n"
+
+    assert answer_to(probe, whole) == 404
+    assert answer_to(probe, whole.replace(begin, f"{begin}  error('broken')\n")) == 403
 
 
 @pytest.mark.parametrize("lock", [{"ObjectLockMode": "GOVERNANCE"}, {"ObjectLockLegalHoldStatus": "ON"}], ids=str)
@@ -100,6 +108,11 @@ ENCRYPTION = "x-amz-server-side-encryption"
         ("", COPY | AES256, None),
         ("?uploadId", COPY, None),
         ("?partNumber=1&uploadId=x", COPY, None),
+        ("", {"X_Amz_Copy_Source": "/a/b"}, "has an underscore"),
+        ("", {"x-amz-object_lock-mode": "GOVERNANCE"}, "has an underscore"),
+        ("", {"X_Forwarded_For": "203.0.113.1"}, "has an underscore"),
+        ("", {"X-Amz-Meta-a_b": "1"}, None),
+        ("", {"X-Amz_Meta-a": "1"}, "has an underscore"),
     ],
 )
 def test_haproxy_refuses_what_would_be_stored_in_the_clear(
@@ -116,7 +129,7 @@ def test_haproxy_refuses_what_would_be_stored_in_the_clear(
     answer = connection.getresponse().read().decode()
     connection.close()
 
-    ours = "not appended" in answer or "A copy must ask" in answer
+    ours = any(words in answer for words in ("not appended", "A copy must ask", "has an underscore"))
     assert ours == (said is not None)
     assert (said or "") in answer
 
