@@ -24,6 +24,7 @@ SETTINGS = "/etc/legalcloud/drive-keys.json"
 MOUNT = "drive-keys"
 PASSPHRASE_BYTES = 32
 OPEN_SECONDS = 60
+RUNBOOK = "docs/runbooks/drive-locked.md says what to do."
 
 Pipe = Callable[[Sequence[str], bytes], None]
 """Runs a command with bytes on its standard input. Raises: DriveKeyError."""
@@ -78,7 +79,10 @@ class Keys:
     def fetch(self, name: str) -> bytes | None:
         """Return a passphrase, or None if this node has no key of that name."""
         answer = self._client.read(self._path(name))
-        return None if answer is None else base64.b64decode(answer["data"]["data"]["passphrase"])
+        try:
+            return None if answer is None else base64.b64decode(answer["data"]["data"]["passphrase"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DriveKeyError(f"what OpenBao keeps at {self._path(name)} is no passphrase of ours.") from error
 
     def _path(self, name: str) -> str:
         return f"{MOUNT}/data/{self.owner}/{name}"
@@ -131,22 +135,32 @@ def seal(serial: str, device: str, fsid: str, keys: Keys, pipe: Pipe) -> None:
 
 
 def unlock(serial: str, device: str, names: Sequence[str], keys: Keys, pipe: Pipe) -> Path:
-    """Open a drive by any of the keys that its header names. Raises: DriveKeyError."""
+    """Open a drive by any of the keys that its header names. Raises: DriveKeyError, and nothing of OpenBao's."""
     opened = mapper(serial)
-    for name in names:
-        passphrase = keys.fetch(name)
-        if passphrase is not None:
-            pipe(["cryptsetup", "open", "--type", "luks2", "--key-file=-", device, opened.name], passphrase)
-            return opened
+    try:
+        for name in names:
+            passphrase = keys.fetch(name)
+            if passphrase is not None:
+                pipe(["cryptsetup", "open", "--type", "luks2", "--key-file=-", device, opened.name], passphrase)
+                return opened
+    except (DriveKeyError, OpenBaoError) as error:
+        raise DriveKeyError(f"{serial} ({device}) stays locked: {str(error).rstrip('.')}. {RUNBOOK}") from error
     raise DriveKeyError(
         f"{serial} ({device}): OpenBao keeps no key {' or '.join(names) or '(none is named)'} for {keys.owner}. "
-        "Was the drive moved from another node, or its key destroyed? docs/runbooks/drive-locked.md says what to do."
+        f"Was the drive moved from another node, or its key destroyed? {RUNBOOK}"
     )
 
 
 def locked(drives: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Pick, by serial, the drives of ours that are not open, from what `drive_contents.look` says of each."""
-    return {serial: seen for serial, seen in drives.items() if seen["luks"] and not mapper(serial).exists()}
+    """Pick, by serial, the drives of ours that are not open, from what `drive_contents.look` says of each.
+
+    A header that names no key is not among them: it was never finished, and nothing was ever opened by it.
+    """
+    return {
+        serial: seen
+        for serial, seen in drives.items()
+        if seen["luks"] and seen["luks"]["keys"] and not mapper(serial).exists()
+    }
 
 
 def pipe_into(argv: Sequence[str], text: bytes) -> None:

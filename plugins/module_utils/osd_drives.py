@@ -50,8 +50,8 @@ def decide(
 ) -> tuple[list[str], list[str]]:
     """Return the serials to prepare and, in words, the drives that forbid to go on.
 
-    `unfinished` are drives that were empty when an interrupted run began to make an OSD on them; those `written_off`
-    may be missing.
+    `unfinished` are drives that were empty when an interrupted run began to make an OSD on them; a lock that names a
+    key is opened before anybody says what is below it. Those `written_off` may be missing.
     """
     prepare, refused = [], []
     for serial, drive in sorted(drives.items()):
@@ -62,7 +62,7 @@ def decide(
                 f"{serial}: no drive of this node has this serial; look at `lsblk -o NAME,SERIAL`. A waiver of "
                 "preflight for a dead one counts only in a run that judges (with --tags, name preflight too)"
             )
-        elif serial in unfinished and not drive.finished and set(drive.signatures) <= HALF_MADE:
+        elif serial in unfinished and not (drive.finished or drive.locked) and set(drive.signatures) <= HALF_MADE:
             prepare.append(serial)
         elif drive.fsid == fsid and (drive.osd is not None or (drive.locked and serial not in overwrite)):
             continue

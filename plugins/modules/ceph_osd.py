@@ -59,8 +59,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.drive_contents import begun, look
-from ansible.module_utils.drive_keys import DriveKeyError, Settings, locked, logged_in, mapper, pipe_into, seal, unlock
+from ansible.module_utils.drive_keys import DriveKeyError, Settings, logged_in, mapper, pipe_into, seal, unlock
 from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources
+from ansible.module_utils.openbao import OpenBaoError
 from ansible.module_utils.osd_drives import Seen, decide, seen
 
 LOCK = "/run/lock/legalcloud-osd"
@@ -102,19 +103,28 @@ class Node:
     def open(self) -> bool:
         """Open what is locked and wake what sleeps. Returns whether there was anything to do.
 
-        A drive that cannot be opened ends the run, unless the operator gave it up.
+        A drive that does not wake ends the run, unless the operator gave it up.
         """
-        closed = locked({serial: contents for serial, contents in self.look().items() if contents})
-        asleep = closed.keys() or [
-            drive for drive in self.drives().values()
-            if drive and drive.fsid == self.module.params["fsid"] and drive.finished and not awake(drive)
-        ]  # fmt: skip
+        asleep = self.asleep()
         if not asleep or self.module.check_mode:
             return bool(asleep)
-        code, _, err = self.module.run_command([ACTIVATE])
-        if code != 0 and not closed.keys() <= set(self.module.params["overwrite"]):
-            self.module.fail_json(msg=f"Nothing was written to any drive. {err.strip()}")
+        _, _, err = self.module.run_command([ACTIVATE])
+        left = sorted(self.asleep() - set(self.module.params["overwrite"]))
+        if left:
+            self.module.fail_json(
+                msg=f"Nothing was written to any drive. Not open or not awake: {', '.join(left)}. {err.strip()}"
+            )
         return True
+
+    def asleep(self) -> set[str]:
+        """Name the drives of this cluster that are locked, or whose OSD has no folder."""
+        return {
+            serial
+            for serial, drive in self.drives().items()
+            if drive
+            and drive.fsid == self.module.params["fsid"]
+            and (drive.locked or (drive.finished and not awake(drive)))
+        }
 
     def prepare(self, serial: str, drive: Seen) -> None:
         """Make the OSD and do not start it: while the mark stands, the drive has never served anything."""
@@ -141,7 +151,7 @@ class Node:
                 seal(serial, device, self.module.params["fsid"], keys, pipe_into)
                 header = look(device, self.run)["luks"]
                 unlock(serial, device, header["keys"], keys, pipe_into)
-        except (DriveKeyError, OSError) as error:
+        except (DriveKeyError, OpenBaoError, OSError) as error:
             self.module.fail_json(
                 msg=f"{serial}: {error} Is OpenBao unsealed, and was the key ceremony held "
                 "(playbooks/key_ceremony.yml)? Then run this again: the drive is made anew."

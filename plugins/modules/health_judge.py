@@ -16,6 +16,10 @@ options:
   script_current: {description: Whether the gateways' script is ours., type: bool, required: true}
   gateways: {description: What M(gateway_answers) returned, by gateway., type: dict, required: true}
   key_managers: {description: What M(openbao_status) returned, by server., type: dict, required: true}
+  certificates:
+    description: What M(certificate_expiry) returned, by node, and in C(wanted) the tag that renews each path.
+    type: dict
+    required: true
   data_pool: {description: Pool of the tenants' data., type: str, required: true}
   endpoint_url: {description: URL of the S3 endpoint., type: str, required: true}
   ca_file: {description: CA of the endpoint's certificate., type: path, required: true}
@@ -41,6 +45,7 @@ EXAMPLES = r"""
     script_current: true
     gateways: {tko-1: {plain_status: 404, lock_status: 403}}
     key_managers: {}
+    certificates: {}
     data_pool: hk.rgw.buckets.data
     endpoint_url: https://s3.example
     ca_file: /etc/legalcloud/ca.crt
@@ -61,7 +66,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from legalcloud import inventory
 from legalcloud.errors import InputError, LegalcloudError
-from legalcloud.health import keys, locks, parse
+from legalcloud.health import certificates, keys, locks, parse, snapshots
 from legalcloud.health.facts import RoundTrip
 from legalcloud.health.judge import judge
 from legalcloud.health.report import Report, to_json
@@ -101,6 +106,7 @@ def main() -> None:
             "script_current": {"type": "bool", "required": True},
             "gateways": {"type": "dict", "required": True},
             "key_managers": {"type": "dict", "required": True, "no_log": False},
+            "certificates": {"type": "dict", "required": True},
             "data_pool": {"type": "str", "required": True},
             "endpoint_url": {"type": "str", "required": True},
             "ca_file": {"type": "path", "required": True},
@@ -112,6 +118,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    now = datetime.now(UTC).replace(microsecond=0)
     try:
         known = inventory.load(Path(params["inventory_dir"]))
         answers = {prefix: text.encode() for prefix, text in params["answers"].items()}
@@ -124,13 +131,15 @@ def main() -> None:
         )
         guard = locks.parse(params["gateways"], script_current=params["script_current"])
         managers = keys.parse(params["key_managers"])
+        kept = snapshots.parse(params["key_managers"])
+        logins = certificates.parse(params["certificates"], now=now)
         trip = None if module.check_mode else tried(params)
     except LegalcloudError as error:
         module.fail_json(msg=f"{error} Remedy: {error.hint}")
     except OSError as error:
         module.fail_json(msg=f"{error}. Look at verify_keys_pattern and verify_identity_file.")
     report = Report(
-        looked_at=datetime.now(UTC).replace(microsecond=0),
+        looked_at=now,
         inventory=known.folder.name,
         endpoint=params["endpoint_url"],
         tenants=tuple(tenant.id for tenant in known.tenants),
@@ -138,7 +147,15 @@ def main() -> None:
         round_trip=trip,
         locks=guard,
         key_managers=managers,
-        problems=(*judge(cluster, trip, known.register), *locks.judge(guard), *keys.judge(managers)),
+        snapshots=kept,
+        logins=logins,
+        problems=(
+            *judge(cluster, trip, known.register),
+            *locks.judge(guard),
+            *keys.judge(managers),
+            *snapshots.judge(kept),
+            *certificates.judge(logins),
+        ),
     )
     if not module.check_mode:
         write_whole(Path(params["report_file"]), to_json(report))

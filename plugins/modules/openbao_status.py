@@ -17,6 +17,11 @@ options:
     description: CA of the server's certificate.
     type: path
     default: /usr/local/share/ca-certificates/legalcloud.crt
+  snapshot_status:
+    description: File in which the program that takes snapshots says how it went.
+    type: path
+    default: /var/lib/legalcloud/openbao-backup.json
+  snapshot_timer: {description: The timer that runs it., type: str, default: openbao-backup.timer}
   certificate: {description: Stem of the node's own certificate and key., type: path, default: /etc/legalcloud/pki/node}
 attributes:
   check_mode: {support: full, description: It changes nothing.}
@@ -42,12 +47,23 @@ certificate: {description: Why its certificate is not trusted; empty if it is., 
 reason: {description: The last C(reason=) in its log since it started., type: str, returned: always}
 said: {description: The last error in its log since it started., type: str, returned: always}
 metrics: {description: Metrics by name; null if nobody gave them., type: dict, returned: always}
+snapshot:
+  description:
+    - C(status) as the program that takes snapshots wrote it, null with a C(problem) if it cannot be read; the longest
+      time between two runs of its timer as C(interval_seconds), null if the timer names none; C(now) on this node.
+  type: dict
+  returned: always
 """
 
 import http.client
+import itertools
+import json
 import re
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.openbao_probe import HEALTH, ask, context, fetch
@@ -57,6 +73,10 @@ METRICS = "/v1/sys/metrics?format=prometheus"
 SAMPLE = re.compile(r"^(vault_(?:seal_unreachable_time|autopilot_\w+|audit_log_\w+_failure))(?:\{.*\})? (\S+)$", re.M)
 REASON = re.compile(r"\breason=([a-z0-9-]+)")
 TROUBLE = re.compile(r"\[(?:ERROR|WARN)\]|^Error |Failed to set up credentials")
+CALENDAR = re.compile(r"OnCalendar=(.+?) ; next_elapse=")
+ELAPSE = re.compile(r"(?:Next elapse|Iteration #\d+): \w+ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC$", re.M)
+RUNS = 10
+"""Of the timer, among which is its longest pause: over a weekend, say."""
 LINES, LINES_OF_A_START = 400, 60
 LONGEST = 300
 
@@ -113,6 +133,35 @@ def metrics(host: str, port: int, tls: ssl.SSLContext) -> dict[str, float] | Non
     return {name: float(value) for name, value in SAMPLE.findall(body.decode())}
 
 
+def snapshot(module: AnsibleModule) -> dict[str, Any]:
+    path = Path(module.params["snapshot_status"])
+    try:
+        status, problem = json.loads(path.read_bytes()), ""
+    except FileNotFoundError:
+        status, problem = None, f"there is no {path}: none was ever taken"
+    except (OSError, ValueError) as error:
+        status, problem = None, f"{path} cannot be read: {error}"
+    return {
+        "status": status,
+        "problem": problem,
+        "interval_seconds": interval_seconds(module),
+        "now": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def interval_seconds(module: AnsibleModule) -> float | None:
+    words = {"LC_ALL": "C", "TZ": "UTC"}
+    timer = module.params["snapshot_timer"]
+    _, shown, _ = module.run_command(["systemctl", "show", "--property=TimersCalendar", timer], environ_update=words)
+    calendars = CALENDAR.findall(str(shown))
+    if not calendars:
+        return None
+    command = ["systemd-analyze", "calendar", f"--iterations={RUNS}", *calendars]
+    _, listed, _ = module.run_command(command, environ_update=words)
+    times = sorted(datetime.fromisoformat(f"{time}+00:00") for time in ELAPSE.findall(str(listed)))
+    return max(((later - one).total_seconds() for one, later in itertools.pairwise(times)), default=None)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -121,6 +170,8 @@ def main() -> None:
             "metrics_port": {"type": "int", "default": 8210},
             "ca_path": {"type": "path", "default": "/usr/local/share/ca-certificates/legalcloud.crt"},
             "certificate": {"type": "path", "default": "/etc/legalcloud/pki/node"},
+            "snapshot_status": {"type": "path", "default": "/var/lib/legalcloud/openbao-backup.json"},
+            "snapshot_timer": {"type": "str", "default": "openbao-backup.timer"},
         },
         supports_check_mode=True,
     )
@@ -144,6 +195,7 @@ def main() -> None:
         reason=next((found[-1] for line in reversed(lines) if (found := REASON.findall(line))), ""),
         said=next((line.strip()[:LONGEST] for line in reversed(lines) if TROUBLE.search(line)), ""),
         metrics=metrics(host, params["metrics_port"], authenticated),
+        snapshot=snapshot(module),
     )
 
 

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from legalcloud.cli import main
 from legalcloud.errors import ParseError
 from legalcloud.health import keys, parse
+from legalcloud.health.certificates import Login
 from legalcloud.health.facts import Cluster, RoundTrip
 from legalcloud.health.judge import judge
 from legalcloud.health.locks import Gateway, Locks
 from legalcloud.health.report import Report, from_json, to_json
+from legalcloud.health.snapshots import Snapshots
 from legalcloud.inventory import load
 
 DATA = Path(__file__).parent / "data" / "health"
@@ -185,6 +187,8 @@ def report(trip: RoundTrip | None = TRIP) -> Report:
         round_trip=trip,
         locks=LOCKS,
         key_managers=keys.parse(json.loads((DATA.parent / "key_managers" / "three.json").read_text())),
+        snapshots=(Snapshots(name="tko-1", age_seconds=840, interval_seconds=3600, said="it was taken"),),
+        logins=(Login(node="tko-1", path="/x.crt", tag="openbao_agent", left_days=None, said="nobody looked"),),
         problems=judge(found, trip, LAB),
     )
 
@@ -204,8 +208,10 @@ def test_the_command_shows_the_report_and_its_exit_code_says_whether_all_is_well
     assert main(["health", "--report", str(file)]) == code
     shown = capsys.readouterr().out
     assert "https://s3.example" in shown
+    assert "tko-1 14 min old" in shown
+    assert "tko-1 unknown" in shown
     assert ("All is well." in shown) == (code == 0)
-    assert ("unknown" in shown) == (code == 1)
+    assert ("unknown: nobody stored" in shown) == (code == 1)
 
 
 def test_without_a_report_the_command_could_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

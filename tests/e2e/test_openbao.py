@@ -151,7 +151,7 @@ def test_a_wrong_pin_is_tried_once_and_named(broken: Scratch) -> None:
 
     assert broken.log().count("reason=pin-wrong") == 1
     assert (manager.state, manager.reason) == (keys.State.SEALED, "pin-latched")
-    assert "credential hsm-pin" in problems
+    assert "Run playbooks/hsm_pin.yml with the right PIN" in problems
     assert "111111" not in broken.log() + problems
 
 
@@ -163,7 +163,7 @@ def test_a_missing_pin_is_named(broken: Scratch) -> None:
     manager, problems = judged(broken)
 
     assert (manager.state, manager.reason) == (keys.State.SEALED, "pin-unreadable")
-    assert "credential hsm-pin" in problems
+    assert "Run playbooks/hsm_pin.yml with the right PIN" in problems
 
 
 def test_a_pin_sealed_for_another_machine_is_named(broken: Scratch) -> None:

@@ -201,6 +201,11 @@ def test_half_a_lock_without_a_key_is_made_anew() -> None:
     assert "legalcloud-osd of cluster" in decide({"A": found}, OURS, [])[1][0]
 
 
+def test_a_lock_that_names_a_key_is_not_made_anew_on_the_word_of_a_mark() -> None:
+    assert decide({"A": locked()}, OURS, [], ["A"]) == ([], [])
+    assert decide({"A": locked()}, ANOTHERS, [], ["A"])[0] == []
+
+
 def test_a_drive_that_got_somebody_s_file_system_since_is_not_taken_for_half_an_osd() -> None:
     prepare, refused = decide({"A": drive("ext4")}, OURS, [], ["A"])
 

@@ -141,10 +141,31 @@ def test_an_error_of_the_work_is_not_taken_for_a_server_that_is_away() -> None:
     assert servers["https://b"].calls == []
 
 
-def test_only_drives_of_ours_that_are_closed_are_locked() -> None:
-    ours, others = {"luks": {"ceph_fsid": FSID, "keys": ["k-1"]}}, {"luks": None}
+def test_what_openbao_says_instead_of_a_key_names_the_drive_and_the_remedy() -> None:
+    class Sealed(Server):
+        def read(self, path: str) -> dict[str, Any] | None:
+            raise OpenBaoError(f"GET {path}: 503: Vault is sealed")
 
-    assert locked({"NO-SUCH-SERIAL": ours, "B": others}) == {"NO-SUCH-SERIAL": ours}
+    with pytest.raises(DriveKeyError, match=r"^S1 \(/dev/vdb\) stays locked: .* 503: Vault is sealed") as raised:
+        unlock("S1", "/dev/vdb", ["k-1"], keys(Sealed()), Pipe())
+
+    assert "docs/runbooks/drive-locked.md" in str(raised.value)
+
+
+@pytest.mark.parametrize("kept", [{}, None, {"passphrase": 1}, {"passphrase": "x"}])
+def test_a_passphrase_that_is_none_of_ours_is_an_error_of_that_drive(kept: dict[str, Any] | None) -> None:
+    server = Server()
+    server.kept["drive-keys/data/drive-tko-1/k-1"] = {"data": kept}
+
+    with pytest.raises(DriveKeyError, match=r"^S1 \(/dev/vdb\) stays locked: .*drive-tko-1/k-1 is no passphrase"):
+        unlock("S1", "/dev/vdb", ["k-1"], keys(server), Pipe())
+
+
+def test_only_drives_of_ours_that_are_closed_and_name_a_key_are_locked() -> None:
+    ours, others = {"luks": {"ceph_fsid": FSID, "keys": ["k-1"]}}, {"luks": None}
+    half_made = {"luks": {"ceph_fsid": FSID, "keys": []}}
+
+    assert locked({"NO-SUCH-SERIAL": ours, "B": others, "C": half_made}) == {"NO-SUCH-SERIAL": ours}
 
 
 def test_a_serial_of_any_letters_becomes_a_name_of_the_mapper() -> None:

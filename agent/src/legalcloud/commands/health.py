@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legalcloud.errors import Exit, SourceError
-from legalcloud.health.keys import summary
+from legalcloud.health import certificates, keys, snapshots
 from legalcloud.health.locks import REFUSED
 from legalcloud.health.report import Report, from_json
 
@@ -73,7 +73,10 @@ def rows(report: Report) -> Iterator[tuple[str, str]]:
     yield "gateways", ", ".join(cluster.gateways) or "none"
     refuse = [gateway.name for gateway in report.locks.gateways if gateway.lock_status == REFUSED]
     yield "own Object Lock", f"refused by {', '.join(sorted(refuse)) or 'none'}"
-    yield "key managers", summary(report.key_managers)
+    yield "key managers", keys.summary(report.key_managers)
+    if report.key_managers:
+        yield "last snapshots", snapshots.summary(report.snapshots)
+    yield "login certificates", certificates.summary(report.logins)
     yield "OSDs up", sites
     yield "placement groups", f"{groups}, {cluster.placement_groups.get('active+clean', 0)} active+clean"
     usable = cluster.stored_bytes + cluster.available_bytes

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from legalcloud.errors import ParseError
+from legalcloud.health.certificates import Login
 from legalcloud.health.facts import Cluster, Problem, RoundTrip, Site
 from legalcloud.health.keys import KeyManager, State
 from legalcloud.health.locks import Gateway, Locks
+from legalcloud.health.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Report:
     """None if nobody tried."""
     locks: Locks
     key_managers: tuple[KeyManager, ...]
+    snapshots: tuple[Snapshots, ...]
+    logins: tuple[Login, ...]
     problems: tuple[Problem, ...]
 
 
@@ -58,6 +62,8 @@ def from_json(raw: bytes) -> Report:
             key_managers=tuple(
                 KeyManager(**{**manager, "state": State(manager["state"])}) for manager in document["key_managers"]
             ),
+            snapshots=tuple(Snapshots(**kept) for kept in document["snapshots"]),
+            logins=tuple(Login(**login) for login in document["logins"]),
             problems=tuple(Problem(**problem) for problem in document["problems"]),
         )
     except (ValueError, KeyError, TypeError) as error:
