@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -180,13 +179,10 @@ def test_the_scan_sees_a_share_that_is_there(tmp_path: Path) -> None:
 
 def given(lab: Lab, shares: Sequence[bytes]) -> tuple[int, str]:
     """Run the playbook with shares from a file in memory; return its code and its words."""
-    handle = os.memfd_create("shares")
-    try:
-        os.write(handle, json.dumps({"key_ceremony_shares": [share.decode() for share in shares]}).encode())
-        words = f"@/proc/{os.getpid()}/fd/{handle}"
-        done = lab.playbook("rotate_recovery_keys.yml", "-e", words, seconds=ROTATION_SECONDS)
-    finally:
-        os.close(handle)
+    with tempfile.NamedTemporaryFile("w", dir="/dev/shm", suffix=".json") as file:
+        json.dump({"key_ceremony_shares": [share.decode() for share in shares]}, file)
+        file.flush()
+        done = lab.playbook("rotate_recovery_keys.yml", "-e", f"@{file.name}", seconds=ROTATION_SECONDS)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
