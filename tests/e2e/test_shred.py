@@ -5,78 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyrage
 import pytest
-from botocore.exceptions import ClientError
-from tests.e2e.nodes import Lab, tool
-from tests.e2e.openbao_revival import SNAPSHOTS, Revival, opened, without_snapshots
-from tests.e2e.tenant_lab import apply, root_session
+from tests.e2e.departure import FIRM, KEY, LOCKED, PLAIN, Departure, departed
+from tests.e2e.nodes import Lab
+from tests.e2e.openbao_revival import Revival, without_snapshots
 
 from legalcloud.canonical import canonical
 from legalcloud.cli import main
 
 pytestmark = pytest.mark.ci
-
-FIRM = "parting-chambers"
-LOCKED, PLAIN = f"{FIRM}-files", f"{FIRM}-notes"
-KEY = "案件/終審"
-FILE = f"""\
-id: {FIRM}
-name: {{en: "Parting Chambers (test)", zh_hant: 告別大律師事務所（測試）}}
-contact: {{email: clerk@parting-chambers.example, language: zh_hant}}
-reveal_to: {{recipient}}
-quota: {{bytes: 1GiB, objects: 1000}}
-buckets:
-  - {{name: {LOCKED}, versioning: true, encryption: sse-s3, object_lock: {{mode: GOVERNANCE, days: 1}}}}
-  - {{name: {PLAIN}, versioning: true, encryption: sse-kms}}
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
-    """A firm with an object in each bucket, one under a legal hold, and an inventory from which it has left."""
-
-    lab: Lab
-    inventory: Path
-    records: Path
-    root: Any
-    """S3 as the account's root."""
-    held: str
-    """The version under legal hold."""
-    snapshot: bytes
-    """Of OpenBao while the firm's keys were there, decrypted."""
-
-    def shred(self, *words: str) -> tuple[int, str]:
-        arguments = ("-e", f"tenant={FIRM}", "-e", f"confirm={FIRM}", "-e", f"records_dir={self.records}", *words)
-        done = tool("ansible-playbook", "-i", str(self.inventory), "playbooks/shred_tenant.yml", *arguments)
-        return done.returncode, done.stdout + done.stderr
-
-    def certificates(self) -> list[Path]:
-        return sorted(self.records.glob(f"*-erasure-{FIRM}.json"))
-
-    def release(self) -> None:
-        """Lift the hold and let the retention run out, as the operator may in this mode."""
-        where = {"Bucket": LOCKED, "Key": KEY, "VersionId": self.held}
-        self.root.put_object_legal_hold(**where, LegalHold={"Status": "OFF"})
-        retention = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(seconds=2)}
-        self.root.put_object_retention(**where, Retention=retention, BypassGovernanceRetention=True)
-        time.sleep(3)
-
-    def refusal(self, bucket: str) -> str:
-        """Return the gateway's code for a GET; empty if it reads."""
-        try:
-            self.root.get_object(Bucket=bucket, Key=KEY)["Body"].read()
-        except ClientError as error:
-            return str(error.response["Error"]["Code"])
-        return ""
 
 
 @pytest.fixture(scope="module")
@@ -88,51 +29,8 @@ def client(endpoint_url: str, ca_file: Path) -> Callable[[Any, str], Any]:
 def departure(
     lab: Lab, inventory_folder: Path, tmp_path_factory: pytest.TempPathFactory, client: Callable[[Any, str], Any]
 ) -> Iterator[Departure]:
-    folder = tmp_path_factory.mktemp("departure")
-    inventory = folder / "lab"
-    shutil.copytree(inventory_folder, inventory)
-    path = inventory / "tenants" / f"{FIRM}.yml"
-    path.write_text(FILE.replace("{recipient}", str(pyrage.x25519.Identity.generate().to_public())))
-    apply(inventory, "-e", f"tenants_reveal_dir={folder}/revealed")
-    root = client(root_session(lab, FIRM), "s3")
-    held, _ = (root.put_object(Bucket=bucket, Key=KEY, Body=b"secret")["VersionId"] for bucket in (LOCKED, PLAIN))
-    root.put_object_legal_hold(Bucket=LOCKED, Key=KEY, VersionId=held, LegalHold={"Status": "ON"})
-    found = Departure(
-        lab=lab, inventory=inventory, records=folder / "records", root=root, held=held, snapshot=_snapshot(lab)
-    )
-    path.unlink()
-    yield found
-    _remove(found, client(root_session(lab, FIRM), "iam"))
-
-
-def _snapshot(lab: Lab) -> bytes:
-    """Take one on the first server, as the timer does, and open it with the lab's key."""
-    node = lab.group("kms")[0]
-    node.run(["systemctl", "start", "openbao-backup.service"])
-    newest = json.loads(node.run(["cat", "/var/lib/legalcloud/openbao-backup.json"]))["newest"]
-    keys = lab.state_dir / "controller/backup"
-    return opened(node.run(["cat", f"{SNAPSHOTS}/{newest}"]), keys / "recipient.key", keys / "recipient.crt")
-
-
-def _remove(departure: Departure, iam: Any) -> None:  # noqa: ANN401 -- boto3
-    root = departure.root
-    for bucket in (LOCKED, PLAIN):
-        for page in root.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                where = {"Bucket": bucket, "Key": item["Key"], "VersionId": item["VersionId"]}
-                if item in page.get("Versions", []) and bucket == LOCKED:
-                    root.put_object_legal_hold(**where, LegalHold={"Status": "OFF"})
-                root.delete_object(**where, BypassGovernanceRetention=True)
-        root.delete_bucket(Bucket=bucket)
-    for name in iam.list_user_policies(UserName=FIRM)["PolicyNames"]:
-        iam.delete_user_policy(UserName=FIRM, PolicyName=name)
-    for key in iam.list_access_keys(UserName=FIRM)["AccessKeyMetadata"]:
-        iam.delete_access_key(UserName=FIRM, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user(UserName=FIRM)
-    admin = departure.lab.admin()
-    account = admin.json("radosgw-admin", "account", "get", "--account-name", FIRM)["id"]
-    admin.text("radosgw-admin", "user", "rm", "--uid", f"{FIRM}.root")
-    admin.text("radosgw-admin", "account", "rm", "--account-id", account)
+    with departed(lab, inventory_folder, tmp_path_factory.mktemp("departure"), client) as found:
+        yield found
 
 
 def verified(path: Path, trust: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
@@ -215,6 +113,16 @@ def test_a_second_run_writes_nothing_while_it_is_not_final(departure: Departure)
 
     assert code == 0, output
     assert "not final before" in output
+    assert departure.certificates() == before
+
+
+def test_objects_are_not_deleted_once_a_certificate_says_that_they_were_left(departure: Departure) -> None:
+    before = departure.certificates()
+
+    code, output = departure.shred("-e", "tenant_erasure_delete_objects=true")
+
+    assert code != 0
+    assert "tenant_erasure_delete_objects works only" in " ".join(output.split())
     assert departure.certificates() == before
 
 
