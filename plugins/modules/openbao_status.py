@@ -74,9 +74,9 @@ SAMPLE = re.compile(r"^(vault_(?:seal_unreachable_time|autopilot_\w+|audit_log_\
 REASON = re.compile(r"\breason=([a-z0-9-]+)")
 TROUBLE = re.compile(r"\[(?:ERROR|WARN)\]|^Error |Failed to set up credentials")
 CALENDAR = re.compile(r"OnCalendar=(.+?) ; next_elapse=")
-ELAPSE = re.compile(r"(?:Next elapse|Iteration #\d+): \w+ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC$", re.M)
-RUNS = 10
-"""Of the timer, among which is its longest pause: over a weekend, say."""
+ELAPSE = re.compile(r"(?:Next elapse|Iter(?:ation|\.) #\d+): \w+ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC$", re.M)
+RUNS = 200
+"""Of the timer, among which is its longest pause: with one an hour they span a week."""
 LINES, LINES_OF_A_START = 400, 60
 LONGEST = 300
 
