@@ -126,7 +126,7 @@ test: ## What CI runs, on a lab made anew: check, lab, second-run, e2e, molecule
 	    echo; echo 'Where the time went:'; cat $(PHASES); exit $${code:-0}
 
 test-long: $(READY) ## Every long fault and drill on the lab that stands; benchmarks are `make bench`
-	@$(TIMED) $@ pytest -m long tests/e2e tests/kms
+	@$(TIMED) $@ pytest -m long tests/e2e tests/kms tests/agent
 
 test-vm: $(READY) ## Production's encrypted drives on an emulated machine, beside the lab that stands; half an hour
 	@$(TIMED) $@ pytest -q -x -s -m long tests/vm

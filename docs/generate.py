@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from legalcloud.cli import build_parser
+from legalcloud.node import metrics, subjects
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_IN_HELP = re.compile(r"\s*\(?default: %\(default\)s\)?")  # has a column of its own
@@ -115,9 +116,16 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield f"| `{_cell(names)}` | {_cell(default)} | {meaning.strip()} |"
 
 
+def metrics_page(_root: Path) -> str:
+    lines = ["# Metrics of the node agent", "", HEAD]
+    lines.append(_wrapped("From the table in `agent/src/legalcloud/node/`. A number that is not known has no series."))
+    return "\n".join([*lines, "", *metrics.page(subjects.ALL)]) + "\n"
+
+
 PAGES: Mapping[str, Callable[[Path], str]] = {
     "docs/reference/roles.md": roles_page,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/metrics.md": metrics_page,
 }
 
 

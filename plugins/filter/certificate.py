@@ -9,17 +9,24 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+PURPOSES = {
+    "tls": {"TLS Web Server Authentication", "TLS Web Client Authentication"},
+    "signing": {"1.3.6.1.5.5.7.3.36"},
+}
+"""Extended key usages as `openssl_csr_info` names them; it has no name for signing documents (RFC 9336)."""
+
 
 def certificate_wish(request: Mapping[str, Any], host: str, own_names: list[str]) -> dict[str, Any]:
-    """Return the request with the node's own name and names where it says nothing."""
+    """Return the request with the node's own name and names where it says nothing; one for signing has no names."""
     said = {key: value for key, value in request.items() if value is not None}
-    return {"common_name": host, "names": own_names, **said}
+    names = [] if said.get("purpose") == "signing" else own_names
+    return {"common_name": host, "names": names, "purpose": "tls", **said}
 
 
 def certificate_refusals(described: Mapping[str, Any], wish: Mapping[str, Any]) -> list[str]:
     """Say why the CA must not sign a request as `openssl_csr_info` describes it; empty if it may.
 
-    A node that was broken into could ask for another's name, or for a CA.
+    A node that was broken into could ask for another's name, for a CA, or for a certificate that signs statements.
     """
     found = []
     if not described["signature_valid"]:
@@ -33,6 +40,9 @@ def certificate_refusals(described: Mapping[str, Any], wish: Mapping[str, Any]) 
         found.append("it does not say CA:FALSE")
     if described["key_usage"] != ["Digital Signature"]:
         found.append(f"its key usage is {described['key_usage']}, not Digital Signature")
+    purposes = described["extended_key_usage"] or ["any"]
+    if set(purposes) != PURPOSES[wish["purpose"]]:
+        found.append(f"it is for {', '.join(sorted(purposes))}, not for {wish['purpose']}")
     if described["public_key_type"] != "ECC" or described["public_key_data"].get("curve") != "secp256r1":
         found.append("its key is not EC P-256")
     return found

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+PURPOSES = {
+    "tls": frozenset({"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"}),
+    "signing": frozenset({"1.3.6.1.5.5.7.3.36"}),
+}
+"""Extended key usages: to serve and call over TLS (RFC 5280), or to sign documents (RFC 9336), which TLS refuses."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
@@ -17,6 +23,8 @@ class Certificate:
     common_name: str
     names: frozenset[str]
     """Subject alternative names as `DNS:...` and `IP:...`."""
+    purposes: frozenset[str]
+    """Extended key usages as dotted numbers; empty would be good for everything."""
     is_for_key: bool
     """Its public key is that of the key file beside it."""
     is_from_ca: bool
@@ -30,6 +38,8 @@ class Wish:
     common_name: str
     names: frozenset[str]
     renew_before: timedelta
+    purpose: str = "tls"
+    """One of `PURPOSES`."""
 
 
 def reasons(certificate: Certificate | None, wish: Wish, *, now: datetime) -> tuple[str, ...]:
@@ -46,6 +56,8 @@ def reasons(certificate: Certificate | None, wish: Wish, *, now: datetime) -> tu
     if certificate.names != wish.names:
         missing, extra = wish.names - certificate.names, certificate.names - wish.names
         found.append(f"its names differ (missing: {_listed(missing)}; extra: {_listed(extra)})")
+    if not certificate.purposes or not certificate.purposes <= PURPOSES[wish.purpose]:  # the HSM's CA grants fewer
+        found.append(f"it is not for {wish.purpose}")
     if certificate.not_before > now:
         found.append(f"it begins only at {certificate.not_before:%Y-%m-%d %H:%M} UTC")
     if certificate.not_after - now < wish.renew_before:

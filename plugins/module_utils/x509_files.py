@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 from datetime import UTC, datetime
 
-from ansible.module_utils.certificate_state import Certificate
+from ansible.module_utils.certificate_state import PURPOSES, Certificate
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 
 def new_key() -> bytes:
@@ -51,8 +51,8 @@ def _canonical(name: str) -> str:
     raise ValueError(msg)
 
 
-def request(key: ec.EllipticCurvePrivateKey, *, common_name: str, names: list[str]) -> bytes:
-    """Make a signing request for a certificate that serves and calls over TLS."""
+def request(key: ec.EllipticCurvePrivateKey, *, common_name: str, names: list[str], purpose: str) -> bytes:
+    """Make a signing request for a certificate of a purpose; one without names has no such extension."""
     general: list[x509.GeneralName] = []
     for name in names:
         kind, _, value = name.partition(":")
@@ -68,12 +68,14 @@ def request(key: ec.EllipticCurvePrivateKey, *, common_name: str, names: list[st
         encipher_only=False,
         decipher_only=False,
     )
-    purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    )
+    if general:
+        builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
+    purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in sorted(PURPOSES[purpose])])
     return (
-        x509.CertificateSigningRequestBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
-        .add_extension(x509.SubjectAlternativeName(general), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(purposes, critical=False)
         .sign(key, hashes.SHA256())
@@ -90,6 +92,7 @@ def read(pem: bytes, *, key: ec.EllipticCurvePrivateKey, ca_pem: bytes) -> Certi
         not_after=_utc(certificate, "not_valid_after"),
         common_name=str(common[0].value) if common else "",
         names=_names(certificate),
+        purposes=_purposes(certificate),
         is_for_key=_public(certificate) == _public(key),
         is_from_ca=_is_signed_by(certificate, ca),
     )
@@ -109,6 +112,14 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
     names = [f"DNS:{name.lower()}" for name in found.get_values_for_type(x509.DNSName)]
     addresses = [f"IP:{address}" for address in found.get_values_for_type(x509.IPAddress)]
     return frozenset(names + addresses)
+
+
+def _purposes(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(purpose.dotted_string for purpose in found)
 
 
 def _public(holder: x509.Certificate | ec.EllipticCurvePrivateKey) -> bytes:

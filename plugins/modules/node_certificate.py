@@ -36,6 +36,11 @@ options:
       group: {description: Group of the files with the key., type: str, default: root}
       key_mode: {description: Mode of the files with the key., type: str, default: "0600"}
       combined: {description: Whether to write C(NAME.pem) too., type: bool, default: false}
+      purpose:
+        description: Whether the certificate is for TLS, or for signing documents and for nothing in TLS.
+        type: str
+        choices: [tls, signing]
+        default: tls
   signed: {description: Name to certificate as PEM., type: dict, default: {}}
 attributes:
   check_mode: {support: full, description: Says what it would make and which certificates it would ask for.}
@@ -150,7 +155,9 @@ class Keeper:
         certificate = self.read(self.content(".crt"), key)
         why = self.reasons(certificate)
         if why:
-            csr = x509_files.request(key, common_name=self.entry["common_name"], names=self.names)
+            csr = x509_files.request(
+                key, common_name=self.entry["common_name"], names=self.names, purpose=self.entry["purpose"]
+            )
             return {"name": self.entry["name"], "request": csr.decode(), "reasons": list(why)}
         present = self.content(".crt") or b""
         self.place(".crt", None, holds_key=False)
@@ -188,6 +195,7 @@ class Keeper:
             common_name=self.entry["common_name"],
             names=frozenset(self.names),
             renew_before=timedelta(days=self.module.params["renew_before_days"]),
+            purpose=self.entry["purpose"],
         )
         why: tuple[str, ...] = reasons(certificate, wish, now=datetime.now(UTC))
         return why
@@ -202,6 +210,7 @@ def main() -> None:
         "group": {"type": "str", "default": "root"},
         "key_mode": {"type": "str", "default": "0600", "no_log": False},
         "combined": {"type": "bool", "default": False},
+        "purpose": {"type": "str", "choices": ["tls", "signing"], "default": "tls"},
     }
     module = AnsibleModule(
         argument_spec={

@@ -52,9 +52,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from legalcloud import inventory, plan
+    from legalcloud import advisories, inventory, plan
     from legalcloud.errors import LegalcloudError, ParseError
-    from legalcloud.preflight import advisories, limits, parse, placeholders
+    from legalcloud.preflight import limits, parse, placeholders
     from legalcloud.preflight.finding import DRIVE_PRESENT, Case, Outcome
     from legalcloud.preflight.judge import judge
     from legalcloud.preflight.report import Report, findings_text, to_json

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
+from legalcloud import advisories
 from legalcloud.plan import Goal, Plan
-from legalcloud.preflight import advisories, limits, parse
+from legalcloud.preflight import limits, parse
 from legalcloud.preflight.facts import DriveSeen, Echo, Interface, NodeFacts
 from legalcloud.preflight.finding import Case
 from legalcloud.preflight.parse_crush import places

@@ -23,8 +23,9 @@ from tests.agent.preflight_sample import (
     with_facts,
 )
 
+from legalcloud import advisories
 from legalcloud.errors import Exit, InputError, LegalcloudError, ParseError
-from legalcloud.preflight import advisories, limits, parse
+from legalcloud.preflight import limits, parse
 from legalcloud.preflight.facts import Echo, NodeFacts, TimeAnswer
 from legalcloud.preflight.finding import Case, Outcome
 from legalcloud.preflight.judge import BY_ID, judge

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import encryption, key_managers, processes
+from tests.bench import agent, encryption, key_managers, processes
 from tests.bench.host import describe
 from tests.bench.report import Results, write
 from tests.bench.second_run import run_again
@@ -52,6 +52,7 @@ def main() -> int:
             for number in range(asked.rounds)
         ]
         keys = _tell("key managers", lambda: key_managers.measure(lab, seconds=asked.seconds))
+        agents = _tell("node agent", lambda: agent.measure(lab))
         again = _tell("second run of site.yml", lambda: run_again(lab)) if asked.second_run else None
         used = processes.look(node.name for node in lab.nodes)
         wronged = _full_load(lab, store, asked.load_minutes) if asked.load_minutes else None
@@ -73,6 +74,7 @@ def main() -> int:
         patience=str(store.patience),
         load_minutes=asked.load_minutes,
         wronged=wronged,
+        agent=agents,
     )
     asked.output.write_text(write(results, EXPLANATION.read_text()))
     sys.stdout.write(f"{asked.output} written\n")

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tests.bench import encryption
+from tests.bench import agent, encryption
 from tests.bench.figures import MIB, Cell, Rounds, Spread, ratio, spread
 from tests.bench.host import Setting
 from tests.bench.key_managers import CONNECTIONS, KeyManagerSpeed
@@ -40,6 +40,7 @@ class Results:
     load_minutes: float
     wronged: Sequence[int] | None
     """Healthy OSDs that were marked down under full load."""
+    agent: agent.AgentCosts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ def write(results: Results, explanation: str) -> str:
         "## Memory",
         "Resident set of each process when the benchmark ended.",
         _memory(results.processes),
+        *(agent.section(results.agent) if results.agent else []),
         "## Machines killed under load",
         f"Six clients put, overwrite, read and delete objects of 4 KiB to 4 MiB ({results.patience}). A stall is one "
         "request's time from its first attempt to its acknowledgement.",

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from plugins.filter.certificate import certificate_refusals, certificate_wish
-from plugins.module_utils.certificate_state import Certificate, Wish, reasons
+from plugins.module_utils.certificate_state import PURPOSES, Certificate, Wish, reasons
 from tests.plugins.node_module import run
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -180,12 +180,32 @@ def test_a_name_of_neither_kind_is_refused(node: Node) -> None:
     assert "'tko-1' is neither DNS:name nor IP:address" in node.keep(names=["tko-1"])["msg"]
 
 
+def test_a_certificate_for_signing_says_so_and_has_no_names(node: Node, ca: Authority) -> None:
+    request = node.request(purpose="signing", names=[])
+
+    installed = node.keep(signed=ca.sign(request), purpose="signing", names=[])
+
+    assert installed["requests"] == []
+    made = x509.load_pem_x509_certificate(node.file(".crt").read_bytes())
+    purposes = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert [purpose.dotted_string for purpose in purposes] == ["1.3.6.1.5.5.7.3.36"]
+    with pytest.raises(x509.ExtensionNotFound):
+        made.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+
+def test_a_certificate_for_tls_is_replaced_when_it_shall_sign(node: Node, ca: Authority) -> None:
+    node.keep(signed=ca.sign(node.request()))
+
+    assert "it is not for signing" in node.keep(purpose="signing", names=[])["requests"][0]["reasons"]
+
+
 def certificate(**changes: Any) -> Certificate:  # noqa: ANN401 -- any field
     facts: dict[str, Any] = {
         "not_before": NOW - timedelta(days=1),
         "not_after": NOW + timedelta(days=60),
         "common_name": "tko-1",
         "names": frozenset(NAMES),
+        "purposes": PURPOSES["tls"],
         "is_for_key": True,
         "is_from_ca": True,
     }
@@ -201,6 +221,9 @@ def certificate(**changes: Any) -> Certificate:  # noqa: ANN401 -- any field
         ({"not_before": NOW + timedelta(hours=1)}, "it begins only at 2026-11-23 01:00 UTC"),
         ({"is_from_ca": False}, "not from the present CA"),
         ({"common_name": "tko-2"}, "its common name is tko-2, not tko-1"),
+        ({"purposes": PURPOSES["signing"]}, "it is not for tls"),
+        ({"purposes": frozenset()}, "it is not for tls"),
+        ({"purposes": frozenset({"1.3.6.1.5.5.7.3.2"})}, None),
     ],
 )
 def test_each_reason_for_a_new_certificate_is_said(changes: dict[str, Any], said: str | None) -> None:
@@ -215,6 +238,7 @@ DESCRIBED = {
     "subject_alt_name": ["DNS:tko-1", "IP:10.77.1.11"],
     "basic_constraints": ["CA:FALSE"],
     "key_usage": ["Digital Signature"],
+    "extended_key_usage": ["TLS Web Client Authentication", "TLS Web Server Authentication"],
     "public_key_type": "ECC",
     "public_key_data": {"curve": "secp256r1"},
 }
@@ -222,7 +246,13 @@ WANTED = certificate_wish({"name": "node", "names": None}, "tko-1", NAMES)
 
 
 def test_what_a_request_leaves_out_is_the_nodes_own() -> None:
-    assert WANTED == {"name": "node", "common_name": "tko-1", "names": NAMES}
+    assert WANTED == {"name": "node", "common_name": "tko-1", "names": NAMES, "purpose": "tls"}
+
+
+def test_a_request_for_signing_has_no_names_of_the_node() -> None:
+    wish = certificate_wish({"name": "statement", "purpose": "signing"}, "tko-1", NAMES)
+
+    assert wish["names"] == []
 
 
 def test_a_request_as_the_inventory_says_may_be_signed() -> None:
@@ -240,6 +270,8 @@ def test_a_request_as_the_inventory_says_may_be_signed() -> None:
         ({"basic_constraints": None}, "CA:FALSE"),
         ({"key_usage": ["Certificate Sign"]}, "key usage"),
         ({"signature_valid": False}, "signature"),
+        ({"extended_key_usage": ["1.3.6.1.5.5.7.3.36"]}, "not for tls"),
+        ({"extended_key_usage": None}, "it is for any, not for tls"),
         ({"public_key_type": "RSA", "public_key_data": {}}, "EC P-256"),
     ],
 )

@@ -52,10 +52,13 @@ def construct(node: yaml.Node) -> object:
     return _Loader("").construct_object(node, deep=True)
 
 
-def read(path: Path, *, file: str, problems: list[Problem]) -> yaml.Node:
+EXAMPLE = "inventories/example shows its form"
+
+
+def read(path: Path, *, file: str, problems: list[Problem], example: str = EXAMPLE) -> yaml.Node:
     """Parse a file, or note in `problems` what is wrong with it under the name `file`.
 
-    The text of the file is never quoted: it may hold secrets.
+    `example` says where a person finds one. The text of the file is never quoted: it may hold secrets.
     Raises: RefusedError if the file cannot be read, is not one YAML document, or has a fault of form.
     """
 
@@ -65,7 +68,7 @@ def read(path: Path, *, file: str, problems: list[Problem]) -> yaml.Node:
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
-        note("is missing", "Write it; inventories/example shows its form")
+        note("is missing", f"Write it; {example}")
         raise RefusedError from None
     except OSError as error:
         note(f"cannot be read: {error.strerror}", "Make it a readable file")
@@ -91,7 +94,7 @@ def read(path: Path, *, file: str, problems: list[Problem]) -> yaml.Node:
     if faults:
         raise RefusedError
     if node is None:
-        note("is empty", "Write it; inventories/example shows its form")
+        note("is empty", f"Write it; {example}")
         raise RefusedError
     return node
 

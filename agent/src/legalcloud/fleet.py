@@ -87,7 +87,7 @@ def _read_node(name: str, groups: frozenset[str], cell: Cell) -> Node:
     if not IDENTIFIER.fullmatch(name) or name in RESERVED:
         cell.note(f"{shown(name)} cannot name a node", "Use a-z, 0-9 and inner hyphens, and no name already in use")
     fields = cell.fields(NODE_KEYS, ("legalcloud_drives",), strict="legalcloud_")
-    drives = fields.maybe("legalcloud_drives", lambda value: every(value, _read_drive))
+    drives = fields.maybe("legalcloud_drives", lambda value: every(value, read_drive))
     if "storage" in groups and "legalcloud_drives" not in fields.cells:
         cell.note("is in the group storage and has no drive", "List its drives by serial in legalcloud_drives")
     return fields.whole(
@@ -109,7 +109,7 @@ def _read_address(cell: Cell) -> IPv4Address | IPv6Address:
         return cell.refuse(f"is {shown(cell.plain)}, not an IP address", "Write the address itself, not a name")
 
 
-def _read_drive(cell: Cell) -> Drive:
+def read_drive(cell: Cell) -> Drive:
     fields = cell.fields(("serial", "use"))
     return fields.whole(
         Drive(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NoReturn, TypeVar, cast
 
 import yaml
 
-from legalcloud.document import Problem, RefusedError, Vaulted, construct
+from legalcloud.document import EXAMPLE, Problem, RefusedError, Vaulted, construct
 from legalcloud.register import Text
 
 T = TypeVar("T")
@@ -30,6 +30,8 @@ class Cell:
     """Path from the top of the file, such as `legalcloud_sites[0].latitude`."""
     file: str
     problems: list[Problem]
+    example: str = EXAMPLE
+    """Where a person finds what a missing key looks like."""
 
     @property
     def plain(self) -> object:
@@ -53,7 +55,7 @@ class Cell:
             key = f"{self.key}.{name}" if self.key else name
         else:
             key = f"{self.key}[{step}]"
-        return Cell(node=node, key=key, file=self.file, problems=self.problems)
+        return replace(self, node=node, key=key)
 
     def entries(self) -> dict[str, Cell]:
         """Give the values of a mapping whose keys are texts."""
@@ -88,7 +90,7 @@ class Cell:
         for key in unknown:
             cells[key].note("is not a key that belongs here", f"Known keys: {', '.join(known)}")
         for key in missing:
-            self.note(f"lacks the key {key}", "Add it; inventories/example shows its form")
+            self.note(f"lacks the key {key}", f"Add it; {self.example}")
         return Fields(cells={key: cells[key] for key in known if key in cells}, refused=bool(unknown or missing))
 
     def text(self) -> str:

@@ -6,7 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, Protocol
 
 from legalcloud.commands import (
+    fleet,
     health,
+    node,
     plan,
     preflight,
     record,
@@ -28,6 +30,8 @@ ALL: tuple[Command, ...] = (
     register,
     preflight,
     health,
+    node,
+    fleet,
     record,
 )
 """In the order of --help."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from legalcloud.advisories import parse_version
 from legalcloud.errors import ParseError
-from legalcloud.preflight.advisories import parse_version
 from legalcloud.preflight.facts import NodeFacts, Place
 from legalcloud.preflight.finding import Answer, Case, Check, Severity, deferred, each_node, failed, holds, ok, unknown
 from legalcloud.register import Node

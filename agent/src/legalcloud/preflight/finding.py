@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from legalcloud.advisories import Advisory
 from legalcloud.plan import Plan
-from legalcloud.preflight.advisories import Advisory
 from legalcloud.preflight.facts import NodeFacts
 from legalcloud.preflight.limits import Limits, Waiver
 from legalcloud.register import Node, Register

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from legalcloud import chrony
 from legalcloud.errors import ParseError
 from legalcloud.preflight.facts import (
     Clock,
@@ -20,11 +21,9 @@ from legalcloud.preflight.facts import (
 )
 from legalcloud.preflight.parse_crush import places
 from legalcloud.preflight.parse_drives import drives, system_disks
-from legalcloud.preflight.tree import Tree
+from legalcloud.tree import Tree
 
 FORMAT = 1
-_TRACKING_FIELDS, _SOURCES_FIELDS = 14, 10
-"""chronyc(1), option -c: `tracking` and `sources` of chrony 4.9."""
 _KIB = 1024
 
 
@@ -122,32 +121,14 @@ def _clock(tree: Tree) -> Clock:
     problem = tracking.problem() or sources.problem()
     if problem:
         return Clock(answers=answers, chrony_problem=problem, synchronised=False, offset_seconds=None, sources=())
-    fields = tracking.text().strip().split(",")
-    if len(fields) != _TRACKING_FIELDS:
-        raise ParseError(f"`chronyc -c tracking` gave {len(fields)} fields, not {_TRACKING_FIELDS}")
-    try:
-        offset = float(fields[4])
-    except ValueError as error:
-        raise ParseError(f"`chronyc -c tracking`: {fields[4]!r} is not an offset in seconds") from error
+    followed = chrony.tracking(tracking.text())
     return Clock(
         answers=answers,
         chrony_problem=None,
-        synchronised=fields[13] != "Not synchronised",
-        offset_seconds=offset,
-        sources=tuple(chrony_sources(sources.text())),
+        synchronised=followed.synchronised,
+        offset_seconds=followed.behind_seconds,
+        sources=tuple(one.address for one in chrony.sources(sources.text()) if not one.reference_clock),
     )
-
-
-def chrony_sources(text: str) -> list[str]:
-    """Addresses of `chronyc -n -c sources`; mode `#` is a reference clock and not a host."""
-    found = []
-    for line in text.splitlines():
-        fields = line.split(",")
-        if len(fields) != _SOURCES_FIELDS:
-            raise ParseError(f"`chronyc -c sources` gave {len(fields)} fields, not {_SOURCES_FIELDS}")
-        if fields[0] != "#":
-            found.append(fields[2])
-    return found
 
 
 def _time_answer(tree: Tree) -> TimeAnswer:

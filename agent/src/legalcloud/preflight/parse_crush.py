@@ -6,7 +6,7 @@ import json
 
 from legalcloud.errors import ParseError
 from legalcloud.preflight.facts import Place
-from legalcloud.preflight.tree import Tree
+from legalcloud.tree import Tree
 
 
 def places(text: str) -> dict[str, Place]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from legalcloud.preflight.facts import OUR_LOCK, DriveSeen, OsdMark
-from legalcloud.preflight.tree import Tree
+from legalcloud.tree import Tree
 
 _SYSTEM_MOUNTS = ("/", "/boot", "/boot/efi", "/usr", "/var")
 

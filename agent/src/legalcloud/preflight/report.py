@@ -11,7 +11,7 @@ from datetime import date, datetime
 from legalcloud.errors import ParseError
 from legalcloud.preflight.finding import NODE_ANSWERS, Outcome, Severity
 from legalcloud.preflight.judge import Result
-from legalcloud.preflight.tree import Tree
+from legalcloud.tree import Tree
 
 FORMAT = "legalcloud-preflight/1"
 

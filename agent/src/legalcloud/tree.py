@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import reprlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from math import isfinite
+from typing import TypeVar
 
 from legalcloud.errors import ParseError
+
+T = TypeVar("T")
+_LARGEST_COUNT = 2**64 - 1
+_LONGEST_WORD = 200
+
+
+def parse(raw: bytes, what: str) -> Tree:
+    """Read a JSON document; `what` names it in errors.
+
+    Raises: ParseError if it is not JSON, or nests without end.
+    """
+    try:
+        return Tree(json.loads(raw), what)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"{what} is not JSON: {type(error).__name__}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +39,16 @@ class Tree:
         if not isinstance(self.value, dict) or key not in self.value:
             raise ParseError(f"{self.path}.{key} is missing")
         return Tree(self.value[key], f"{self.path}.{key}")
+
+    def maybe(self, *keys: str, read: Callable[[Tree], T]) -> T | None:
+        """Read the value below these keys; None if it is missing, null, or of another type."""
+        here = self
+        try:
+            for key in keys:
+                here = here[key]
+            return read(here)
+        except ParseError:
+            return None
 
     def items(self) -> Iterator[tuple[str, Tree]]:
         if not isinstance(self.value, dict):
@@ -39,6 +68,13 @@ class Tree:
         if not isinstance(self.value, str):
             raise self._wrong("text")
         return self.value
+
+    def word(self) -> str:
+        """Text of one printable line, such as a name, without blanks around it."""
+        text = self.text().strip()
+        if not text or not text.isprintable() or len(text) > _LONGEST_WORD:
+            raise self._wrong("one line of text")
+        return text
 
     def text_or_none(self) -> str | None:
         return None if self.value is None else self.text()
@@ -60,9 +96,18 @@ class Tree:
             raise self._wrong("a whole number")
         return self.value
 
+    def count(self) -> int:
+        """Read a whole number from 0 to what 64 bits hold."""
+        number = self.integer()
+        if not 0 <= number <= _LARGEST_COUNT:
+            raise self._wrong("a count")
+        return number
+
     def number(self) -> float:
         if not isinstance(self.value, int | float) or isinstance(self.value, bool):
             raise self._wrong("a number")
+        if abs(self.value) > _LARGEST_COUNT or not isfinite(self.value):
+            raise self._wrong("a number of this world")
         return float(self.value)
 
     def flag(self) -> bool:
@@ -77,4 +122,4 @@ class Tree:
         return None
 
     def _wrong(self, wanted: str) -> ParseError:
-        return ParseError(f"{self.path} is {self.value!r:.80}, not {wanted}")
+        return ParseError(f"{self.path} is {reprlib.repr(self.value)}, not {wanted}")

@@ -1,0 +1,1 @@
+"""What one node knows of itself: collectors, exposition and the signed statement."""

@@ -1,0 +1,58 @@
+"""What still fits on one node, by its own OSDs: the fullest decides, not the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from legalcloud.node.osds import Osd, Ratios
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCapacity:
+    """What a node can know alone: its own OSDs.
+
+    The share of each object that this node is given, other nodes' room and the reserve for the loss of a node
+    depend on the whole cluster: see `cluster.ClusterCapacity`.
+    """
+
+    osds: int
+    osds_unknown: int
+    """Stopped, or silent on how full they are; nothing below counts on them."""
+    raw_bytes: int
+    """Of the OSDs that are known."""
+    used_bytes: int
+    """Likewise."""
+    fullest_osd: int | None
+    """Its number; None if no OSD is known."""
+    fullest_share: float | None
+    """Used part of that OSD, 0 to 1; None likewise."""
+    tenant_bytes: int | None
+    """What tenants can store until an OSD of this node is full, if all nodes have as much room in proportion;
+    None while any OSD is unknown, for it may be the fullest, and on a node that was told no plan."""
+
+
+def of_node(osds: Sequence[Osd], *, data_share: float | None, ratios: Ratios) -> NodeCapacity:
+    """Assume that CRUSH weighs the OSDs of a node by their size, as Ceph does when it makes them.
+
+    `data_share` is the part of raw bytes that is not parity, k / (k + m).
+    """
+    known = [
+        (osd.used_bytes / osd.total_bytes, osd.number, osd.used_bytes, osd.total_bytes)
+        for osd in osds
+        if osd.used_bytes is not None and osd.total_bytes is not None
+    ]
+    fullest = max(known, default=None)
+    raw_bytes = sum(total for _share, _number, _used, total in known)
+    room = None
+    if fullest and len(known) == len(osds) and data_share is not None:
+        room = int(max(ratios.full - fullest[0], 0.0) * raw_bytes * data_share)
+    return NodeCapacity(
+        osds=len(osds),
+        osds_unknown=len(osds) - len(known),
+        raw_bytes=raw_bytes,
+        used_bytes=sum(used for _share, _number, used, _total in known),
+        fullest_osd=fullest[1] if fullest else None,
+        fullest_share=fullest[0] if fullest else None,
+        tenant_bytes=room,
+    )

@@ -1,0 +1,203 @@
+"""What the agent is told about its node: one YAML file, which the role `agent` writes, checked against a schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from legalcloud import document
+from legalcloud.document import Problem, RefusedError
+from legalcloud.errors import InputError
+from legalcloud.fleet import RACK, read_drive
+from legalcloud.register import Drive
+from legalcloud.schema import Cell, every, refuse_repeats, shown
+
+FILE = Path("/etc/legalcloud/agent.yml")
+PORT = 9640
+_EXAMPLE = "the variables of the role agent in docs/reference/roles.md say what it means"
+_HINT = "Correct the keys named above, best in the inventory, and run `legalcloud node check FILE` again."
+_UNIT = re.compile(r"[A-Za-z0-9@:_.\\-]+\.(service|socket|target|timer|mount)")
+_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where scrapes come in."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files of the node's key and certificate, and of the CA whose clients may scrape."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """How the plan cuts each object."""
+
+    k: int
+    m: int
+
+    @property
+    def data_share(self) -> float:
+        """Part of raw bytes that is not parity."""
+        return self.k / (self.k + self.m)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a probe runs and how long it may take; None leaves what the probe itself says."""
+
+    every_seconds: float | None
+    deadline_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Files and sockets."""
+
+    history: Path = Path("/var/lib/legalcloud-agent/history")
+    """Hourly samples of capacity."""
+    status: Path = Path("/run/legalcloud-agent/status.sock")
+    """Where the daemon answers `legalcloud node status`."""
+    helper: Path = Path("/run/legalcloud-agent-helper.sock")
+    """Where systemd starts the privileged helper."""
+    counter: Path = Path("/var/lib/legalcloud-statement/counter")
+    """Number of the last statement; only root writes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the agent is told."""
+
+    node: str
+    site: str
+    rack: str
+    listen: Listen
+    tls: Tls
+    statement: Tls
+    """Key and certificate that sign statements, which only root reads, and the CA that signed the certificate."""
+    drives: tuple[Drive, ...] = ()
+    services: tuple[str, ...] = ()
+    """Units that shall be active."""
+    filesystems: tuple[Path, ...] = (Path("/"),)
+    """Mount points whose room is watched."""
+    plan: Shards | None = None
+    """None on a node without OSDs."""
+    openbao: str | None = None
+    """Address of the node's own OpenBao; None if it has none."""
+    probes: Mapping[str, Pace] = field(default_factory=dict)
+    """By name of the probe."""
+    paths: Paths = field(default_factory=Paths)
+
+
+def load(path: Path = FILE, *, probes: Collection[str]) -> Settings:
+    """Read the file; `probes` are the names that may stand under `probes`.
+
+    Raises: InputError that lists every problem as `file:line: key: what is wrong. remedy.`
+    """
+    problems: list[Problem] = []
+    try:
+        node = document.read(path, file=str(path), problems=problems, example=_EXAMPLE)
+        found = _settings(Cell(node=node, key="", file=str(path), problems=problems, example=_EXAMPLE), probes)
+    except RefusedError:
+        found = None
+    if problems or found is None:
+        raise InputError("\n".join(map(str, problems)), hint=_HINT)
+    return found
+
+
+def _settings(cell: Cell, probes: Collection[str]) -> Settings:
+    fields = cell.fields(
+        ("node", "site", "rack", "listen", "tls", "statement"),
+        ("drives", "services", "filesystems", "plan", "openbao", "probes", "paths"),
+    )
+    return fields.whole(
+        Settings(
+            node=fields.take("node", Cell.identifier),
+            site=fields.take("site", Cell.identifier),
+            rack=fields.take("rack", lambda value: value.matching(RACK, "Use a-z, 0-9, . _ and -")),
+            listen=fields.take("listen", _listen),
+            tls=fields.take("tls", _tls),
+            statement=fields.take("statement", _tls),
+            drives=fields.maybe("drives", _drives) or (),
+            services=fields.maybe("services", lambda value: every(value, _unit)) or (),
+            filesystems=fields.maybe("filesystems", lambda value: every(value, _path)) or (Path("/"),),
+            plan=fields.maybe("plan", _shards),
+            openbao=fields.maybe("openbao", lambda value: value.matching(_URL, "Write https://HOST:PORT")),
+            probes=fields.maybe("probes", lambda value: _probes(value, probes)) or {},
+            paths=fields.maybe("paths", _paths) or Paths(),
+        )
+    )
+
+
+def _listen(cell: Cell) -> Listen:
+    fields = cell.fields(("address",), ("port",))
+    port = fields.maybe("port", lambda value: value.number(1, 65535, "a port"))
+    return fields.whole(Listen(address=fields.take("address", _address), port=int(port or PORT)))
+
+
+def _address(cell: Cell) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(cell.text())
+    except ValueError:
+        return cell.refuse(f"is {shown(cell.plain)}, not an IP address", "Write the address itself, not a name")
+
+
+def _tls(cell: Cell) -> Tls:
+    fields = cell.fields(("certificate", "key", "ca"))
+    certificate, key, ca = (fields.take(name, _path) for name in ("certificate", "key", "ca"))
+    return fields.whole(Tls(certificate=certificate, key=key, ca=ca))
+
+
+def _path(cell: Cell) -> Path:
+    text = cell.text()
+    if not text.startswith("/") or ".." in Path(text).parts:
+        cell.refuse(f"is {shown(text)}, not an absolute path", "Begin it with / and leave out ..")
+    return Path(text)
+
+
+def _drives(cell: Cell) -> tuple[Drive, ...]:
+    drives = every(cell, read_drive)
+    refuse_repeats(((drive.serial, cell.at(index, "serial")) for index, drive in enumerate(drives)), "serial")
+    return drives
+
+
+def _unit(cell: Cell) -> str:
+    return cell.matching(_UNIT, "Write the unit's whole name, such as chrony.service")
+
+
+def _shards(cell: Cell) -> Shards:
+    fields = cell.fields(("k", "m"))
+    k, m = (fields.take(name, Cell.count) for name in ("k", "m"))
+    return fields.whole(Shards(k=k, m=m))
+
+
+def _probes(cell: Cell, known: Collection[str]) -> Mapping[str, Pace]:
+    fields = cell.fields((), sorted(known))
+    return fields.whole({name: fields.take(name, _pace) for name in fields.cells})
+
+
+def _pace(cell: Cell) -> Pace:
+    fields = cell.fields((), ("every_seconds", "deadline_seconds"))
+    every_seconds, deadline_seconds = (
+        fields.maybe(name, lambda value: value.number(1, 86400, "seconds"))
+        for name in ("every_seconds", "deadline_seconds")
+    )
+    return fields.whole(Pace(every_seconds=every_seconds, deadline_seconds=deadline_seconds))
+
+
+def _paths(cell: Cell) -> Paths:
+    names = ("history", "status", "helper", "counter")
+    fields = cell.fields((), names)
+    given = {name: fields.take(name, _path) for name in fields.cells}
+    return fields.whole(Paths(**given))
