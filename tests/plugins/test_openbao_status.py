@@ -50,7 +50,7 @@ def test_the_status_comes_as_it_was_written_beside_the_node_s_clock(tmp_path: Pa
 
     assert (found["status"], found["problem"], found["interval_seconds"]) == (status, "", 3600)
     assert datetime.fromisoformat(found["now"]).tzinfo is not None
-    assert node.ran[1] == ["systemd-analyze", "calendar", "--iterations=10", "*-*-* *:00:00"]
+    assert node.ran[1] == ["systemd-analyze", "calendar", "--iterations=200", "*-*-* *:00:00"]
 
 
 @pytest.mark.parametrize(("text", "why"), [(None, "none was ever taken"), ("{", "cannot be read")])

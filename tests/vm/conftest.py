@@ -88,7 +88,7 @@ def machine() -> Iterator[Machine]:
     program = next(iter(sorted((STATE / "controller/openbao").glob("bao-*"))), None)
     assert program, "no OpenBao on the controller: type `make lab` first"
     guest.make()
-    keeper = Keeper(folder=guest.folder / "keeper", program=program)
+    keeper = Keeper(folder=guest.folder / "keeper", log=guest.logs / "openbao", program=program)
     made = Machine(guest=guest, keeper=keeper)
     try:
         keeper.make()
@@ -100,6 +100,7 @@ def machine() -> Iterator[Machine]:
         made.seconds["production's roles, two drives prepared"] = time.monotonic() - began
         yield made
     finally:
+        print(f"\nWhat console, QEMU and OpenBao said: {guest.logs}", end="")  # noqa: T201 -- for whoever reads a failure
         for what, seconds in made.seconds.items():
             print(f"\n{what}: {seconds:.0f} s", end="")  # noqa: T201 -- the numbers that this is run for
         keeper.stop()

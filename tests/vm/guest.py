@@ -25,7 +25,7 @@ class GuestError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A machine whose files are in one folder; the folder and one process are all of it."""
+    """A machine whose files are in one folder; the folder and one process are all of it, but for what it said."""
 
     folder: Path
     image: Path
@@ -33,6 +33,11 @@ class Guest:
     serials: tuple[str, ...]
     port: int
     user: str = "ops"
+
+    @property
+    def logs(self) -> Path:
+        """What console, QEMU and OpenBao said; stands until the next guest is made, so that a failure can be read."""
+        return self.folder.with_name(f"{self.folder.name}-logs")
 
     @property
     def _pid_file(self) -> Path:
@@ -50,7 +55,10 @@ class Guest:
     def make(self) -> None:
         """Make it anew with empty drives and keys of its own; whatever was there is gone."""
         self.remove()
+        if self.logs.exists():
+            shutil.rmtree(self.logs)
         self.folder.mkdir(parents=True, mode=0o700)
+        self.logs.mkdir(mode=0o700)
         _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", f"{self.image}.ext4", str(self.root))
         for serial in self.serials:
             with self.drive(serial).open("wb") as drive:
@@ -75,18 +83,24 @@ class Guest:
         return self.folder / f"{serial}.img"
 
     def start(self) -> None:
-        """Start it and return at once."""
+        """Start it and return at once.
+
+        One CPU: the kernel rewrites its code while it runs, and with a thread for each of two CPUs QEMU has run what
+        stood there before, on a busy host: "Oops: int3" at boot. A panic ends QEMU, so that nobody waits for SSH.
+        """
         if self._pid() is not None:
             raise GuestError(f"{self.folder}: it runs already")
         drives = [("root", self.root, "qcow2"), *((serial, self.drive(serial), "raw") for serial in self.serials)]
         boot = self.image / "boot"
         network = f"net={NETWORK}.0/24,host={NETWORK}.2,hostfwd=tcp:127.0.0.1:{self.port}-{NETWORK}.15:22"
         _run(
-            "qemu-system-x86_64", "-name", NAME, "-machine", "q35", "-accel", "tcg,thread=multi",
-            "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB), "-nodefaults", "-display", "none", "-no-reboot",
-            "-serial", f"file:{self.folder / 'console'}",
+            "qemu-system-x86_64", "-name", NAME, "-machine", "q35", "-accel", "tcg,thread=single",
+            "-cpu", "max", "-smp", "1", "-m", str(MEMORY_MIB), "-nodefaults", "-display", "none", "-no-reboot",
+            "-chardev", f"file,id=console,path={self.logs / 'console'},append=on", "-serial", "chardev:console",
+            "-D", str(self.logs / "qemu"),
             "-kernel", str(next(boot.glob("vmlinuz-*"))), "-initrd", str(next(boot.glob("initrd.img-*"))),
-            "-append", f"root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no systemd.hostname={NAME}",
+            "-append", "root=LABEL=root rw console=ttyS0 quiet oops=panic panic=-1 systemd.show_status=auto "
+            f"systemd.hostname={NAME}",
             "-fw_cfg", f"name=opt/io.systemd.credentials/tmpfiles.extra,file={self.folder / 'tmpfiles'}",
             "-netdev", f"user,id=net,{network}",
             "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
@@ -101,11 +115,13 @@ class Guest:
         began = time.monotonic()
         while time.monotonic() - began < START_SECONDS:
             if self._pid() is None:
-                raise GuestError(f"the guest ended; see {self.folder}/console")
+                raise GuestError(
+                    f"the guest ended: its last words are in {self.logs}/console, QEMU's in {self.logs}/qemu"
+                )
             if self._ssh("true", timeout_seconds=30).returncode == 0:
                 return time.monotonic() - began
             time.sleep(1)
-        raise GuestError(f"no SSH after {START_SECONDS} s; see {self.folder}/console")
+        raise GuestError(f"no SSH after {START_SECONDS} s; see {self.logs}/console")
 
     def _ssh(self, command: str, *, text: str = "", timeout_seconds: float) -> subprocess.CompletedProcess[str]:
         words = ["ssh", "-p", str(self.port), *self.ssh_options, f"{self.user}@127.0.0.1", command]

@@ -26,6 +26,7 @@ class Keeper:
     """One server; it is asked at 127.0.0.1:8200, which is where the guest's requests end."""
 
     folder: Path
+    log: Path
     program: Path
     _process: subprocess.Popen[bytes] | None = None
     _unseal_key: str = field(default="", repr=False)
@@ -87,7 +88,7 @@ class Keeper:
         return client
 
     def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
+        with self.log.open("ab") as said:
             self._process = subprocess.Popen(
                 [
                     "/usr/bin/setpriv",
@@ -97,16 +98,16 @@ class Keeper:
                     "server",
                     f"-config={self.folder}/bao.hcl",
                 ],
-                stdout=log,
-                stderr=log,
+                stdout=said,
+                stderr=said,
             )
         deadline = time.monotonic() + START_SECONDS
         while True:
             with suppress(OpenBaoError):
                 self._client().read("sys/seal-status")
                 break
-            assert self._process.poll() is None, f"it ended: see {self.folder}/log (is port 8200 taken?)"
-            assert time.monotonic() < deadline, f"no answer: see {self.folder}/log"
+            assert self._process.poll() is None, f"it ended: see {self.log} (is port 8200 taken?)"
+            assert time.monotonic() < deadline, f"no answer: see {self.log}"
             time.sleep(0.2)
         if self._unseal_key:
             self._unseal()
@@ -119,7 +120,7 @@ class Keeper:
                 if (self._client().read("sys/leader") or {}).get("is_self"):
                     return
             time.sleep(0.2)
-        raise AssertionError(f"it does not become active: see {self.folder}/log")
+        raise AssertionError(f"it does not become active: see {self.log}")
 
     def stop(self) -> None:
         for client in self._clients:

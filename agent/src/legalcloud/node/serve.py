@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -107,7 +108,12 @@ class Server:
                 next(iter(self._clients)).cancel()
             task = loop.create_task(self._client(connection))
             self._clients[task] = None
-            task.add_done_callback(lambda done: self._clients.pop(done, None))
+            task.add_done_callback(partial(self._gone, connection))
+
+    def _gone(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        """Forget a client; one that was dropped before its turn came has not closed its connection."""
+        self._clients.pop(task, None)
+        connection.close()
 
     async def _client(self, connection: socket.socket) -> None:
         reader = asyncio.StreamReader(limit=MOST_HEAD_BYTES)
