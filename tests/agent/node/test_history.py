@@ -36,7 +36,7 @@ def test_a_file_that_is_not_there_yet_is_an_empty_history(tmp_path: Path) -> Non
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
-    assert read(tmp_path) == History(problem=f"{tmp_path} cannot be read: Is a directory")
+    assert read(tmp_path) == History(problem=f"{tmp_path} cannot be read: Is a directory", unreadable=True)
 
 
 def test_a_write_that_dies_half_way_leaves_the_old_file(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_what_the_helper_found_and_the_plan_become_room_for_tenants(tmp_path: Pa
 
 
 def test_every_look_adds_an_hour_and_without_weeks_of_them_nobody_can_say(tmp_path: Path) -> None:
-    found = filling.read(a_world(tmp_path))
+    found = filling.read(replace(a_world(tmp_path), keeps=True))
 
     assert (found.samples, found.problem, found.forecast.outlook) == (1, None, Outlook.UNKNOWN)
     assert [line.level for line in filling.lines(found)] == [Level.UNKNOWN]
@@ -155,3 +155,31 @@ def test_a_history_that_cannot_be_written_is_said_and_costs_no_forecast(tmp_path
     assert found.problem is not None
     assert "cannot be written" in found.problem
     assert "history: " in next(iter(filling.lines(found))).words
+
+
+def test_a_history_that_cannot_be_read_now_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown(tmp_path, per_day=1000)
+    path = tmp_path / "history"
+    whole = path.read_bytes()
+    monkeypatch.setattr(history, "read", lambda path: history.History(problem=f"{path}: EIO", unreadable=True))
+
+    found = filling.keep(path, Sample(at_seconds=NOW + 3600, used_bytes=TIB, total_bytes=4 * TIB))
+
+    assert path.read_bytes() == whole
+    assert found.problem == f"{path}: EIO"
+
+
+def test_a_look_that_is_not_the_daemons_writes_nothing(tmp_path: Path) -> None:
+    filling.read(a_world(tmp_path))
+
+    assert [path for path in tmp_path.rglob("*") if "history" in path.name] == []
+
+
+def test_a_link_in_the_place_of_the_new_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".history.new").symlink_to(victim)
+
+    filling.keep(tmp_path / "history", Sample(at_seconds=NOW, used_bytes=1, total_bytes=2))
+
+    assert victim.read_text() == "precious"

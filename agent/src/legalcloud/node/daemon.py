@@ -29,12 +29,13 @@ METRICS_KIND = "text/plain; version=0.0.4; charset=utf-8"
 _SEND_SECONDS = 5
 
 
-def world(settings: Settings) -> World:
-    return World(settings=settings, run=run, ask=partial(ask, settings.paths.helper))
+def world(settings: Settings, *, keeps: bool = False) -> World:
+    return World(settings=settings, run=run, ask=partial(ask, settings.paths.helper), keeps=keeps)
 
 
-def board_of(settings: Settings) -> Board:
-    return Board(subjects.probes(world(settings)))
+def board_of(settings: Settings, *, keeps: bool = False) -> Board:
+    """Make the board; `keeps` is the daemon's, for root who looks once must not write where its user may."""
+    return Board(subjects.probes(world(settings, keeps=keeps)))
 
 
 def status_now(settings: Settings, board: Board, *, running: bool = True) -> bytes:
@@ -102,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO)
     try:
         settings = load(Path(words[0]) if words else FILE, probes=subjects.NAMES)
-        asyncio.run(serve(settings, board_of(settings)))
+        asyncio.run(serve(settings, board_of(settings, keeps=True)))
     except LegalcloudError as error:
         print(f"legalcloud node run: {error}\n  remedy: {error.hint}", file=sys.stderr)  # noqa: T201 -- a command speaks
         return int(error.exit_code)

@@ -43,13 +43,14 @@ def sample(found: tuple[Osd, ...], *, now: float) -> Sample:
     return Sample(at_seconds=int(now), used_bytes=used_bytes, total_bytes=total_bytes)
 
 
-def keep(path: Path, new: Sample) -> Filling:
-    """Add one sample to the file and look ahead; one that cannot be written does for now."""
+def keep(path: Path, new: Sample, *, write: bool = True) -> Filling:
+    """Add one sample to the file and look ahead; one that is not, or cannot be, written does for now."""
     before = history.read(path)
     after = history.add(before, new)
     problem = before.problem or after.problem
     try:
-        history.write(path, after)
+        if write and not before.unreadable:
+            history.write(path, after)
     except OSError as error:
         problem = f"{path} cannot be written: {error.strerror}"
     return Filling(
@@ -65,7 +66,7 @@ def keep(path: Path, new: Sample) -> Filling:
 
 def read(world: World) -> Filling:
     found = osds(world.ask("osds").good("the helper's osds"), {})
-    return keep(world.settings.paths.history, sample(found, now=time.time()))
+    return keep(world.settings.paths.history, sample(found, now=time.time()), write=world.keeps)
 
 
 def _until_full(facts: Filling) -> Iterator[Series]:

@@ -36,6 +36,8 @@ class History:
     samples: tuple[Sample, ...] = ()
     problem: str | None = None
     """What was lost or is odd, for a person; None if nothing is."""
+    unreadable: bool = False
+    """Whether there is a file that could not be read: it must not be replaced."""
 
     def until(self, now_seconds: int) -> tuple[Sample, ...]:
         """Leave out what a clock that ran ahead has dated into the future."""
@@ -96,7 +98,7 @@ def read(path: Path) -> History:
     except FileNotFoundError:
         return History()
     except OSError as error:
-        return History(problem=f"{path} cannot be read: {error.strerror}")
+        return History(problem=f"{path} cannot be read: {error.strerror}", unreadable=True)
 
 
 def write(path: Path, history: History) -> None:
@@ -105,7 +107,8 @@ def write(path: Path, history: History) -> None:
     Raises: OSError if the folder cannot be written.
     """
     new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
+    new.unlink(missing_ok=True)  # of a run that was killed
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
         file.write(render(history.samples))
         file.flush()
         os.fsync(file.fileno())

@@ -78,6 +78,8 @@ class World:
     ask: Ask
     root: Path = Path("/")
     """Where /proc and /sys are."""
+    keeps: bool = False
+    """Whether what is learnt may be written down: only the daemon does, in folders of its own user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
