@@ -34,6 +34,7 @@ made: {description: Folder of the present environment., type: str, returned: alw
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -49,12 +50,22 @@ def command(module: AnsibleModule, *words: str) -> None:
         module.fail_json(msg=f"{' '.join(words)} failed: {err.strip()}")
 
 
+def pip_of(module: AnsibleModule, wheels: Path) -> Path:
+    """Return the wheel of the pip that the requirements name, which runs before it could check itself."""
+    wanted = module.params["requirements"]
+    version = re.search(r"^pip==([\w.]+)", wanted, re.M)
+    wheel = wheels / f"pip-{version[1] if version else ''}-py3-none-any.whl"
+    if not wheel.is_file() or f"sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" not in wanted:
+        module.fail_json(msg=f"{wheel} is not there, or not the one whose hash the requirements name")
+    return wheel
+
+
 def build(module: AnsibleModule, target: Path, python: str) -> None:
     wheels, requirements = Path(module.params["wheels"]), target / "requirements.txt"
     shutil.rmtree(target, ignore_errors=True)
     command(module, python, "-I", "-m", "venv", "--without-pip", "--system-site-packages", str(target))
     requirements.write_text(module.params["requirements"])
-    (pip,) = wheels.glob("pip-*.whl")
+    pip = pip_of(module, wheels)
     words = ["install", "--quiet", "--no-index", "--no-deps", "--ignore-installed", "--require-hashes"]
     command(
         module, str(target / "bin/python3"), f"{pip}/pip", *words, f"--find-links={wheels}", "-r", str(requirements)

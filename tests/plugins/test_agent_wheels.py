@@ -75,7 +75,24 @@ def arguments(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "wheels").mkdir()
     with zipfile.ZipFile(tmp_path / "wheels" / PIP, "w") as archive:
         archive.writestr("pip/__main__.py", FAKE_PIP)
-    return {"path": str(tmp_path / "agent"), "wheels": str(tmp_path / "wheels"), "requirements": "pip==99.0\n"}
+    wanted = required(tmp_path / "wheels")
+    return {"path": str(tmp_path / "agent"), "wheels": str(tmp_path / "wheels"), "requirements": wanted}
+
+
+def required(wheels: Path) -> str:
+    return f"pip==99.0 --hash=sha256:{hashlib.sha256((wheels / PIP).read_bytes()).hexdigest()}\n"
+
+
+def test_a_pip_that_the_requirements_do_not_name_never_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: dict[str, str]
+) -> None:
+    (tmp_path / "wheels/pip-98.0-py3-none-any.whl").touch()  # of the version before
+    told = run(capsys, "offline_venv", {**arguments, "requirements": f"pip==99.0 --hash=sha256:{'0' * 64}\n"})
+
+    assert told["failed"]
+    assert "not the one whose hash the requirements name" in told["msg"]
+    assert not (tmp_path / "agent").exists()
+    assert run(capsys, "offline_venv", arguments)["changed"]
 
 
 def test_an_environment_is_made_once_and_the_link_leads_to_it(
@@ -97,7 +114,7 @@ def test_another_set_of_wheels_makes_another_one_and_keeps_the_one_that_may_stil
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: dict[str, str]
 ) -> None:
     made = [
-        run(capsys, "offline_venv", {**arguments, "requirements": f"pip==99.0 # {number}\n"})["made"]
+        run(capsys, "offline_venv", {**arguments, "requirements": f"{arguments['requirements']}# {number}\n"})["made"]
         for number in range(3)
     ]
 
@@ -124,7 +141,7 @@ def test_a_failing_pip_leaves_the_link_as_it_was(
     with zipfile.ZipFile(tmp_path / "wheels" / PIP, "w") as archive:
         archive.writestr("pip/__main__.py", "raise SystemExit('THESE PACKAGES DO NOT MATCH THE HASHES')")
 
-    told = run(capsys, "offline_venv", {**arguments, "requirements": "other\n"})
+    told = run(capsys, "offline_venv", {**arguments, "requirements": required(tmp_path / "wheels")})
 
     assert told["failed"]
     assert "DO NOT MATCH" in told["msg"]

@@ -99,7 +99,7 @@ class Guest:
             "-chardev", f"file,id=console,path={self.logs / 'console'},append=on", "-serial", "chardev:console",
             "-D", str(self.logs / "qemu"),
             "-kernel", str(next(boot.glob("vmlinuz-*"))), "-initrd", str(next(boot.glob("initrd.img-*"))),
-            "-append", "root=LABEL=root rw console=ttyS0 quiet oops=panic panic=-1 systemd.show_status=auto "
+            "-append", "root=LABEL=root rw console=ttyS0 quiet oops=panic panic=-1 systemd.show_status=error "
             f"systemd.hostname={NAME}",
             "-fw_cfg", f"name=opt/io.systemd.credentials/tmpfiles.extra,file={self.folder / 'tmpfiles'}",
             "-netdev", f"user,id=net,{network}",
@@ -118,9 +118,9 @@ class Guest:
                 raise GuestError(
                     f"the guest ended: its last words are in {self.logs}/console, QEMU's in {self.logs}/qemu"
                 )
-            if self._ssh("true", timeout_seconds=30).returncode == 0:
+            if self._ssh("true", timeout_seconds=60).returncode == 0:
                 return time.monotonic() - began
-            time.sleep(1)
+            time.sleep(3)
         raise GuestError(f"no SSH after {START_SECONDS} s; see {self.logs}/console")
 
     def _ssh(self, command: str, *, text: str = "", timeout_seconds: float) -> subprocess.CompletedProcess[str]:
@@ -140,7 +140,7 @@ class Guest:
             "UserKnownHostsFile": self.folder / "known_hosts",
             "StrictHostKeyChecking": "yes",
             "HostKeyAlias": NAME,
-            "ConnectTimeout": "20",
+            "ConnectTimeout": "50",
             "LogLevel": "ERROR",
         }
         return [word for name, value in wishes.items() for word in ("-o", f"{name}={value}")]

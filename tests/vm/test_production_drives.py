@@ -65,6 +65,12 @@ def test_after_a_power_cut_the_drives_open_by_themselves(machine: Machine) -> No
 
     machine.wait_for_osds([0, 1], "with OpenBao")
 
+    entered = machine.guest.run(
+        "systemctl show --property=ActiveEnterTimestampMonotonic --value systemd-user-sessions ceph-osd-activate"
+    )
+    logins, drives = map(int, entered.split())
+    assert 0 < logins < drives, "nobody but root could log in before the drives were open"
+
 
 def test_without_openbao_the_node_boots_and_its_drives_stay_locked_until_it_is_back(machine: Machine) -> None:
     machine.keeper.stop()

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,12 +27,16 @@ from legalcloud.register import Node
 
 LAB = Path(__file__).parents[3] / "inventories/lab"
 NODES = load(LAB).register.nodes
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-def answer(node: Node, looks: tuple[Seen[object], ...] = ALMOST) -> bytes:
+@pytest.fixture(autouse=True)
+def _few_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "NAMES", tuple(subject.name for subject in SUBJECTS))
+
+
+def answer(node: Node, looks: tuple[Seen[object], ...] = ALMOST, ago: timedelta = timedelta()) -> bytes:
     told = replace(settings(), node=node.name, site=node.site)
-    return to_json(status(told, SUBJECTS, looks, now=NOW, running=True))
+    return to_json(status(told, SUBJECTS, looks, now=datetime.now(UTC) - ago, running=True))
 
 
 def test_every_node_is_a_row_in_the_order_of_the_inventory() -> None:
@@ -86,6 +90,30 @@ def test_a_node_that_answers_in_anothers_name_is_not_believed() -> None:
     (row,) = gather(NODES[:1], lambda _node: answer(NODES[1]), 5)
 
     assert (row.level, row.words) == (Level.UNKNOWN, f"says that it is '{NODES[1].name}'")
+
+
+def test_a_status_of_another_time_or_without_a_subject_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (old,) = gather(NODES[:1], lambda node: answer(node, ago=timedelta(minutes=6)), 5)
+    monkeypatch.setattr(fleet, "NAMES", (*fleet.NAMES, "drives"))
+    (less,) = gather(NODES[:1], answer, 5)
+
+    assert (old.level, less.level) == (Level.UNKNOWN, Level.UNKNOWN)
+    assert "which is not now" in old.words
+    assert less.words.startswith("says nothing of drives")
+
+
+def test_what_a_node_prints_steers_no_terminal_and_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(answer(NODES[0]))
+    document["version"] = "[/x]\x1b[2J"
+    for part in document["parts"]:
+        part["lines"] = [{"level": "finding", "words": "\x1b]0;owned\x07 [bold]", "remedy": ""}]
+
+    rows = gather(NODES[:1], lambda _node: json.dumps(document).encode(), 5)
+    fleet._show(rows, fleet.Cluster(capacity=None, problem="nobody was asked"))
+
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "[/x]" in said
 
 
 def test_a_finding_on_one_node_outweighs_what_is_unknown_on_another() -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from legalcloud.inventory import Inventory, load
 from legalcloud.node.cluster import ClusterCapacity, of_cluster
 from legalcloud.node.status import Status, from_json, plain
 from legalcloud.node.subject import Level
+from legalcloud.node.subjects import NAMES
 from legalcloud.node.usage import cluster_usage
 from legalcloud.register import Node
 
@@ -34,6 +35,8 @@ ASK_CLUSTER = tuple(
 )
 DATA_POOL = "hk.rgw.buckets.data"
 SECONDS = 10.0
+OLD = timedelta(minutes=5)
+"""A status that is further from now is of a clock or an agent that stands still."""
 _GIB = 2**30
 _STYLES = {Level.GOOD: "green", Level.FINDING: "bold red", Level.UNKNOWN: "yellow"}
 
@@ -77,7 +80,7 @@ class Cluster:
     def level(self) -> Level:
         if self.capacity is None:
             return Level.UNKNOWN
-        return Level.GOOD if self.capacity.advised_bytes else Level.FINDING
+        return Level.GOOD if self.capacity.advised_bytes and not self.capacity.osds_down else Level.FINDING
 
     @property
     def words(self) -> str:
@@ -88,7 +91,7 @@ class Cluster:
             f"Tenants can store {_gib(told.advised_bytes)} more (then {told.limited_by} is near full), and"
             f" {_gib(told.until_full_bytes)} until the cluster refuses to write;"
             f" {_gib(told.reserve_bytes)} are kept for the loss of a node. Fullest is osd.{told.fullest_osd} with"
-            f" {told.fullest_share:.0%}."
+            f" {told.fullest_share:.0%}." + (f" {told.osds_down} OSDs do not answer." if told.osds_down else "")
         )
 
 
@@ -192,6 +195,10 @@ def _row(node: Node, ask: Ask) -> Row:
         status = from_json(ask(node))
         if status.node != node.name:
             raise ParseError(f"says that it is {status.node!r}")
+        if missing := set(NAMES) - {part.name for part in status.parts}:
+            raise ParseError(f"says nothing of {', '.join(sorted(missing))}: its agent may be an older one")
+        if abs(datetime.now(UTC) - status.looked_at) > OLD:
+            raise ParseError(f"says how it was at {status.looked_at:%Y-%m-%d %H:%M:%S} UTC, which is not now")
     except LegalcloudError as error:
         status, problem = None, str(error)
     return Row(node=node.name, site=node.site, status=status, problem=problem)
@@ -212,7 +219,7 @@ def _show(rows: Sequence[Row], cluster: Cluster) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         version = "-" if row.status is None else row.status.version
-        table.add_row(row.node, row.site, Text(row.level, style=_STYLES[row.level]), Text(row.words), version)
+        table.add_row(row.node, row.site, Text(row.level, style=_STYLES[row.level]), Text(row.words), Text(version))
     console = Console()
     console.print(table)
     good = sum(row.level is Level.GOOD for row in rows)

@@ -15,7 +15,7 @@ from legalcloud.errors import Exit, InputError, SourceError
 from legalcloud.node import identity, subjects
 from legalcloud.node.daemon import board_of, status_now
 from legalcloud.node.settings import FILE, Settings, load
-from legalcloud.node.status import AWAY, Status, from_json
+from legalcloud.node.status import AWAY, Status, from_json, shown
 from legalcloud.node.subject import Level, Line
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ _ORDER = (Level.FINDING, Level.UNKNOWN, Level.GOOD)
 
 def _said(name: str, line: Line, *, colour: bool) -> Iterator[str]:
     level = f"{line.level:<7}"
-    yield f"  {name}  {f'{_COLOURS[line.level]}{level}{_PLAIN}' if colour else level}  {line.words}"
+    yield f"  {name}  {f'{_COLOURS[line.level]}{level}{_PLAIN}' if colour else level}  {shown(line.words)}"
     if line.remedy:
         yield f"  {' ' * len(name)}           {line.remedy}"
 

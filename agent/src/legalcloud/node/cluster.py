@@ -20,6 +20,8 @@ class ClusterCapacity:
     raw_bytes: int
     used_bytes: int
     """Raw, with parity."""
+    osds_down: int
+    """OSDs that are in and do not answer."""
     fullest_osd: int
     fullest_share: float
     """0 to 1."""
@@ -56,6 +58,7 @@ def of_cluster(usage: ClusterUsage, plan: Plan) -> ClusterCapacity:
     return ClusterCapacity(
         raw_bytes=sum(osd.total_bytes for osd in osds),
         used_bytes=sum(osd.used_bytes for osd in osds),
+        osds_down=sum(not osd.up for osd in osds),
         fullest_osd=fullest.number,
         fullest_share=fullest.used_bytes / fullest.total_bytes,
         until_full_bytes=int(_least(usage, plan, ratios.full, lost=None).bytes),

@@ -54,6 +54,14 @@ class Condition:
     powered_hours: int | None = None
     """Likewise."""
 
+    @property
+    def counted(self) -> bool:
+        """Whether it says how much of the drive is worn or has failed."""
+        return any(
+            count is not None
+            for count in (self.wear_percent, self.reallocated_sectors, self.grown_defects, self.media_errors)
+        )
+
 
 EXIT_BITS = (
     "smartctl did not understand its command line",
@@ -94,8 +102,8 @@ class DriveFacts:
 
     @property
     def telling(self) -> bool:
-        """Whether the drive's verdict is there, and the page that it rests on."""
-        return self.passed is not None and not HEALTH_PAGES & set(self.absent)
+        """Whether the drive's verdict is there, and the page that it rests on, with a number in it."""
+        return self.passed is not None and not HEALTH_PAGES & set(self.absent) and self.condition.counted
 
     @property
     def troubles(self) -> tuple[str, ...]:

@@ -142,6 +142,13 @@ def faults(facts: DriveFacts) -> Iterator[str]:
         yield f"{told.pending_sectors} sectors cannot be read"
     if told.uncorrectable_sectors:
         yield f"{told.uncorrectable_sectors} sectors are uncorrectable"
+    for count, what in (
+        (told.media_errors, "reads or writes that it could not correct"),
+        (told.grown_defects, "blocks that failed since it was made"),
+        (told.reallocated_sectors, "sectors that were reallocated"),
+    ):
+        if count:
+            yield f"{count} {what}"
     if told.wear_percent is not None and told.wear_percent >= WORN_PERCENT:
         yield f"{told.wear_percent} % of its endurance is used"
     if told.spare_percent is not None and told.spare_percent < (told.spare_threshold_percent or 0):
@@ -169,7 +176,7 @@ def lines(drives: Drives) -> Iterator[Line]:
             yield Line(
                 level=Level.FINDING,
                 words=f"{name}: {found}",
-                remedy="Replace it; until then the cluster has one copy less to lose.",
+                remedy="Plan its replacement; at once if it says that it is failing, or if the count grows.",
             )
         elif not facts.telling:
             said = "; ".join(facts.messages) or f"no {', '.join(facts.absent)}"

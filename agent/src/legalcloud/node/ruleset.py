@@ -168,6 +168,10 @@ def lines(facts: Ruleset) -> Iterator[Line]:
     if facts.as_recorded is False:
         words = "the packet filter is not as it was loaded: somebody changed a rule by hand"
         yield Line(level=Level.FINDING, words=words, remedy=f"Find out who. {site}")
+    if facts.as_recorded is None:
+        words = "nobody recorded which rules were loaded, so that one that was added by hand is not seen"
+        remedy = "Compare `nft list ruleset` with /etc/nftables.conf, or the digest with that of another such node."
+        yield Line(level=Level.UNKNOWN, words=words, remedy=remedy)
     if missing := [name for name, count in facts.dropped.items() if count is None]:
         words = f"nobody counts {', '.join(missing)}"
         yield Line(level=Level.UNKNOWN, words=words, remedy=site)

@@ -64,10 +64,12 @@ def probes(parts: tuple[Part, ...]) -> Mapping[str, canonical.Json]:
 
 
 def exact(value: object) -> canonical.Json:
-    """Write fractions, which have no canonical form here, as text."""
+    """Write fractions and counts beyond 2^53, which have no canonical form here, as text."""
     match value:
         case float():
             return repr(value)
+        case int() if abs(value) > canonical.LARGEST:
+            return str(value)
         case Mapping():
             return {key: exact(item) for key, item in value.items()}
         case list() | tuple():

@@ -161,7 +161,7 @@ def from_json(raw: bytes) -> Status:
         if document["format"] != FORMAT:
             raise ParseError(f"the status has format {document['format']!r}; this program reads {FORMAT}")
         return Status(
-            **{name: str(document[name]) for name in ("node", "site", "rack", "version")},
+            **{name: shown(document[name]) for name in ("node", "site", "rack", "version")},
             looked_at=datetime.fromisoformat(document["looked_at"]),
             running=bool(document["running"]),
             parts=tuple(
@@ -173,4 +173,9 @@ def from_json(raw: bytes) -> Status:
 
 
 def _line(line: Mapping[str, str]) -> Line:
-    return Line(level=Level(line["level"]), words=str(line["words"]), remedy=str(line["remedy"]))
+    return Line(level=Level(line["level"]), words=shown(line["words"]), remedy=shown(line["remedy"]))
+
+
+def shown(text: object) -> str:
+    """Keep what a terminal prints: what a command or another node said may steer it otherwise."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(text))

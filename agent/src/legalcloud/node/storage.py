@@ -129,7 +129,7 @@ def lines(facts: Storage) -> Iterator[Line]:
         words = f"{_gib(room.used_bytes)} of {_gib(room.raw_bytes)} used, fullest is osd.{room.fullest_osd}"
         words += f" with {room.fullest_share:.0%}"
         if room.tenant_bytes is not None:
-            words += f"; tenants can store {_gib(room.tenant_bytes)} more"
+            words += f"; full when tenants store {_gib(room.tenant_bytes)} more on it"
         yield Line(level=Level.GOOD, words=words)
 
 
