@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import queue
 import sys
 import threading
 import time
@@ -91,7 +92,7 @@ class Cluster:
             f"Tenants can store {_gib(told.advised_bytes)} more (then {told.limited_by} is near full), and"
             f" {_gib(told.until_full_bytes)} until the cluster refuses to write;"
             f" {_gib(told.reserve_bytes)} are kept for the loss of a node. Fullest is osd.{told.fullest_osd} with"
-            f" {told.fullest_share:.0%}." + (f" {told.osds_down} OSDs do not answer." if told.osds_down else "")
+            f" {told.fullest_share:.0%}." + (f" OSDs that do not answer: {told.osds_down}." if told.osds_down else "")
         )
 
 
@@ -151,20 +152,30 @@ def run(args: argparse.Namespace) -> Exit:
 
 
 def cluster_of(inventory: Inventory, ask: Callable[[Node, str], bytes]) -> Cluster:
-    """Ask one monitor after the other until one answers."""
-    problems = ["the inventory has no monitor"]
+    """Ask all monitors at once and take the first whose answers can be read: one that hangs holds nobody up."""
     try:
         layout = plan.parse(inventory.plan, "group_vars/all/plan.yml")
     except LegalcloudError as error:
         return Cluster(capacity=None, problem=str(error))
-    for node in (one for one in inventory.register.nodes if "mons" in one.groups):
+    told: queue.SimpleQueue[Cluster] = queue.SimpleQueue()
+
+    def one(node: Node) -> None:
         try:
             answers = (ask(node, command) for command in ASK_CLUSTER)
             usage = cluster_usage(*answers, data_pool=DATA_POOL)
-            return Cluster(capacity=of_cluster(usage, layout), problem="")
+            told.put(Cluster(capacity=of_cluster(usage, layout), problem=""))
         except LegalcloudError as error:
-            problems.append(f"{node.name}: {error}")
-    return Cluster(capacity=None, problem=problems[-1])
+            told.put(Cluster(capacity=None, problem=f"{node.name}: {error}"))
+
+    monitors = [node for node in inventory.register.nodes if "mons" in node.groups]
+    for node in monitors:
+        threading.Thread(target=one, args=(node,), daemon=True).start()
+    found = Cluster(capacity=None, problem="the inventory has no monitor")
+    for _ in monitors:
+        found = told.get()
+        if found.capacity:
+            break
+    return found
 
 
 def level(rows: Sequence[Row | Cluster]) -> Level:
