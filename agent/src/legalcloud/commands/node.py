@@ -95,7 +95,7 @@ def run_statement(args: argparse.Namespace) -> Exit:
         key, certificate = settings.statement.key.read_bytes(), settings.statement.certificate.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{error.filename}: {error.strerror}", hint="Run this as root, after playbooks/site.yml --tags certificate,agent."
+            f"{error.filename}: {error.strerror}", hint="Run this as root, after site.yml --tags certificate,agent."
         ) from error
     said = statement.Statement(
         node=settings.node,

@@ -69,7 +69,7 @@ class Contexts:
             if self._context is None:
                 raise InputError(
                     f"{self.files.certificate}, its key and {self.files.ca} cannot be used: {error}",
-                    hint="Run playbooks/site.yml --tags certificate,agent; the agent's user must be able to read all three.",
+                    hint="Run playbooks/site.yml --tags certificate,agent; the agent must be able to read all three.",
                 ) from error
             _log.warning("the new certificate cannot be used yet: %s", error)
         return self._context
