@@ -19,6 +19,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from tests.e2e.nodes import Lab, Node, eventually
+from tests.e2e.openbao_servers import CA, unsealed
 from tests.e2e.tenant_lab import FIRM, LOCKED, PLAIN, status
 
 pytestmark = pytest.mark.long
@@ -162,8 +163,7 @@ def test_gateways_get_other_credentials_and_no_request_fails(lab: Lab, s3: Any) 
 def told(node: Node, token: str) -> str:
     """Ask OpenBao about a token; return the status of HTTP. The token goes by standard input."""
     config = f'header = "X-Vault-Token: {token}"\nurl = "https://127.0.0.1:8191/v1/auth/token/lookup-self"\n'
-    ca = "/usr/local/share/ca-certificates/legalcloud.crt"
-    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca, "--config", "-"]
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", CA, "--config", "-"]
     return node.run(words, config.encode()).decode()
 
 
@@ -173,8 +173,7 @@ def test_a_gateway_whose_token_was_revoked_has_another_soon(lab: Lab, s3: Any) -
     config = (
         f'header = "X-Vault-Token: {old}"\nrequest = POST\nurl = "https://127.0.0.1:8191/v1/auth/token/revoke-self"\n'
     )
-    ca = "/usr/local/share/ca-certificates/legalcloud.crt"
-    node.run(["curl", "-sf", "--cacert", ca, "--config", "-"], config.encode())
+    node.run(["curl", "-sf", "--cacert", CA, "--config", "-"], config.encode())
 
     eventually(
         lambda: node.text("cat", TOKEN) != old, seconds=RECOVERY_SECONDS, hint="the gateway's program took no notice"
@@ -206,15 +205,8 @@ def test_one_server_that(lab: Lab, s3: Any, way: str, number: int) -> None:  # n
     assert seen.failed == {}, f"{seen.good} good, longest {seen.longest_seconds:.1f} s"
     assert meanwhile > GOOD_AT_LEAST
     assert seen.good - before - meanwhile > GOOD_AT_LEAST, "after it was back"
-    eventually(lambda: serves(node), seconds=RETURN_SECONDS, hint=f"OpenBao of {node.name} did not come back by itself")
-
-
-def serves(node: Node) -> bool:
-    url = "https://localhost:8200/v1/sys/health?standbyok=true"
-    ca = "/usr/local/share/ca-certificates/legalcloud.crt"
-    return (
-        node.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca, url], good=range(100))
-        == b"200"
+    eventually(
+        lambda: unsealed(node), seconds=RETURN_SECONDS, hint=f"OpenBao of {node.name} did not come back by itself"
     )
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 from tests.e2e.nodes import Lab, Node, eventually, tool
+from tests.e2e.openbao_servers import CA, unsealed
 
 log = logging.getLogger(__name__)
 
 UNIT = "openbao.service"
 PIN_FILE = "/etc/credstore.encrypted/hsm-pin"
-CA = "/usr/local/share/ca-certificates/legalcloud.crt"
 PATIENCE_SECONDS = 90
 RESTARTS = 5
 TRIAL = "/run/openbao-trial"
@@ -45,16 +45,6 @@ def _whole(servers: list[Node]) -> Iterator[None]:
         node.run(["rm", "-f", TRIAL])
     for node in servers:
         until_unsealed(node)
-
-
-def status(node: Node) -> int:
-    """Return the status code of its health, with standbys as good; 0 without an answer."""
-    ask = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", CA]
-    return int(node.run([*ask, "https://localhost:8200/v1/sys/health?standbyok=true"], good=(0, 7, 35, 56)) or b"0")
-
-
-def unsealed(node: Node) -> bool:
-    return status(node) == 200
 
 
 def until_unsealed(node: Node) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pyrage
 
+from legalcloud import durable
 from legalcloud.errors import InputError, NotAuthenticError
 
 FOLDER_MODE = 0o700
@@ -35,21 +34,7 @@ def reveal(path: Path, *, recipient: str, document: Mapping[str, object]) -> Non
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file at once; its folder is made, 0700, if it is missing."""
     path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.replace(path, data)
 
 
 def open_revealed(path: Path, *, identity: str) -> dict[str, object]:

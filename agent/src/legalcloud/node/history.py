@@ -5,12 +5,13 @@ A line is `SECONDS USED TOTAL CHECKSUM`: a damaged line costs its own hour, and 
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from legalcloud import durable
 
 HOUR_SECONDS = 3600
 MOST_SAMPLES = 90 * 24
@@ -102,19 +103,5 @@ def read(path: Path) -> History:
 
 
 def write(path: Path, history: History) -> None:
-    """Replace the file in one step, so that whoever reads it, and a power cut, meets the old one or the new one.
-
-    Raises: OSError if the folder cannot be written.
-    """
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)  # of a run that was killed
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
-        file.write(render(history.samples))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Replace the file. Raises: OSError if the folder cannot be written."""
+    durable.replace(path, render(history.samples))

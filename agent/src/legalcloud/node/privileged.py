@@ -17,13 +17,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legalcloud.errors import CommandError, LegalcloudError, SourceTimeoutError
-from legalcloud.node import identity, osd_sockets
+from legalcloud.node import osd_sockets
 from legalcloud.run import MOST_BYTES, Done, Run, run
 
 if TYPE_CHECKING:
@@ -73,10 +73,6 @@ def certificates(run_it: Limited, *, folder: Path = Path("/etc/legalcloud")) -> 
     return Done(exit_code=0, output=json.dumps(told).encode(), errors=b"")
 
 
-def who(_run: Limited) -> Done:
-    return Done(exit_code=0, output=json.dumps(asdict(identity.read())).encode(), errors=b"")
-
-
 DEEDS: Mapping[str, Deed] = {
     "smart": Deed(
         arguments=(re.compile(r"/dev/(sd[a-z]{1,3}|vd[a-z]{1,2}|nvme[0-9]{1,3}(n[0-9]{1,3})?)"),),
@@ -89,7 +85,6 @@ DEEDS: Mapping[str, Deed] = {
     "hsm": Deed(
         arguments=(re.compile(r"[a-z0-9][a-z0-9-]{0,31}"),), seconds=20, do=_command("legalcloud-hsm", "describe")
     ),
-    "identity": Deed(seconds=5, do=who),
 }
 """The whole list. No deed writes, and none takes a path but a drive's."""
 

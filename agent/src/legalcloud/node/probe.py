@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -139,7 +139,3 @@ class Board:
             duration_seconds=running if late else track.duration_seconds,
             problem=f"no answer in {probe.deadline_seconds:g} s" if late else track.problem,
         )
-
-
-def by_name(seen: Iterable[Seen[object]]) -> dict[str, Seen[object]]:
-    return {one.name: one for one in seen}

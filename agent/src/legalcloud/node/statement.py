@@ -7,21 +7,21 @@ was broken into can lie about facts, but can neither sign nor count.
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from legalcloud import canonical, dsse
+from legalcloud import canonical, dsse, durable
 from legalcloud.errors import InputError, NotAuthenticError, ParseError
 from legalcloud.node.identity import Identity
 from legalcloud.node.status import Part
+from legalcloud.records.record import moment, shown
 
 TYPE = "https://legalcloud.hk/node-statement/v1"
 PAYLOAD_TYPE = "application/vnd.legalcloud.node-statement+json"
@@ -30,7 +30,6 @@ NONCE = re.compile(r"[0-9a-f]{32,128}")
 NO_SERIAL = "none"
 """Stands where the firmware has no serial."""
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ def to_payload(statement: Statement) -> bytes:
             "node": statement.node,
             "nonce": statement.nonce,
             "counter": statement.counter,
-            "issued_at": statement.issued_at.astimezone(UTC).strftime(_TIME),
+            "issued_at": shown(statement.issued_at),
             "identity": identity,
             "probes": statement.probes,
         }
@@ -115,20 +114,13 @@ def from_payload(raw: bytes) -> Statement:
                 node=node,
                 nonce=nonce,
                 counter=counter,
-                issued_at=_moment(issued_at),
+                issued_at=moment(issued_at),
                 identity=Identity(
                     machine_id=machine_id, dmi_serial=None if serial == NO_SERIAL else serial, boot_id=boot_id
                 ),
                 probes=found,
             )
     raise ParseError(f"this is not a statement of the form {TYPE}", hint="It may be of another version.")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ParseError(f"{text!r} is not a time like 2026-12-01T09:00:00Z") from error
 
 
 def sign(statement: Statement, *, key_pem: bytes, certificate_pem: bytes) -> bytes:
@@ -171,7 +163,7 @@ def verify(
         raise NotAuthenticError("it answers another nonce: it was made for someone else, or earlier")
     if received_at is not None and abs(received_at - statement.issued_at) > CLOCK_DIFFERENCE:
         raise NotAuthenticError(
-            f"it says that it was made at {statement.issued_at:{_TIME}}, and came in at {received_at:{_TIME}}",
+            f"it says that it was made at {shown(statement.issued_at)}, and came in at {shown(received_at)}",
             hint="Correct the clock of the node or of this machine, and ask again.",
         )
     return statement, signer
@@ -192,22 +184,7 @@ def count(path: Path) -> int:
                     hint="Write into it a number above that of this node's last statement.",
                 )
             number = int(text) + 1
-            _keep(path, f"{number}\n".encode())
+            durable.replace(path, f"{number}\n".encode())
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}", hint="Run this as root.") from error
     return number
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Replace a file in one step that outlasts a power cut."""
-    scratch = path.with_name(f".{path.name}.new")
-    with scratch.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
