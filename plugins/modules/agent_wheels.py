@@ -42,6 +42,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "agent/src")
 EPOCH = "315532800"
@@ -54,7 +55,7 @@ def sha256(path: Path) -> str:
 
 def pip(module: AnsibleModule, *words: str) -> None:
     environment = {"SOURCE_DATE_EPOCH": EPOCH, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    code, _, err = module.run_command([sys.executable, "-m", "pip", *words], environ_update=environment)
+    code, _, err = run([sys.executable, "-m", "pip", *words], environment=environment)
     if code:
         module.fail_json(msg=f"pip {words[0]} failed: {err.strip()}")
 

@@ -54,6 +54,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ceph_cluster import CephError, Cluster
+from ansible.module_utils.command import run
 
 RULE = re.compile(r"^rule (\S+) \{\n(.*?)^\}\n", re.MULTILINE | re.DOTALL)
 
@@ -168,7 +169,7 @@ class Map:
         """Of the map that was read; the monitors refuse ours if somebody wrote another one since."""
 
     def _crushtool(self, *words: str) -> None:
-        code, out, err = self.module.run_command(["crushtool", *words])
+        code, out, err = run(["crushtool", *words])
         if code != 0:
             raise CephError(f"`crushtool {' '.join(words)}` ended with {code}: {(err or out).strip()}")
 

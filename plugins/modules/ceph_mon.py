@@ -59,6 +59,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import need, run
 
 STORE = Path("/var/lib/ceph/mon")
 ADMIN_KEYRING = Path("/etc/ceph/ceph.client.admin.keyring")
@@ -146,7 +147,7 @@ class Mon:
         return None if self.module.check_mode else self._new_key()
 
     def _new_key(self) -> str:
-        return str(self.module.run_command(["ceph-authtool", "--gen-print-key"], check_rc=True)[1]).strip()
+        return str(need(self.module, ["ceph-authtool", "--gen-print-key"])).strip()
 
     def make(self) -> None:
         params = self.module.params
@@ -189,7 +190,7 @@ class Mon:
         self.module.exit_json(changed=True, exists=False)
 
     def _run(self, argv: list[str]) -> None:
-        code, _, err = self.module.run_command(argv)
+        code, _, err = run(argv)
         if code != 0:
             self.module.fail_json(msg=f"`{' '.join(argv)}` ended with {code}: {err.strip()}")
 

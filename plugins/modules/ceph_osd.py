@@ -58,6 +58,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.drive_contents import begun, look
 from ansible.module_utils.drive_keys import DriveKeyError, Settings, logged_in, mapper, pipe_into, seal, unlock
 from ansible.module_utils.drive_serials import DriveSerialError, resolve, sources
@@ -76,7 +77,7 @@ class Node:
         self.encrypted = module.params["method"] == "luks"
 
     def run(self, argv: Sequence[str]) -> str:
-        code, out, err = self.module.run_command(list(argv))
+        code, out, err = run(argv)
         if code != 0:
             last = "\n".join(err.strip().splitlines()[-5:])
             self.module.fail_json(msg=f"`{' '.join(argv)}` ended with {code}: {last}")
@@ -108,7 +109,7 @@ class Node:
         asleep = self.asleep()
         if not asleep or self.module.check_mode:
             return bool(asleep)
-        _, _, err = self.module.run_command([ACTIVATE])
+        _, _, err = run([ACTIVATE])
         left = sorted(self.asleep() - set(self.module.params["overwrite"]))
         if left:
             self.module.fail_json(

@@ -33,23 +33,24 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 OPENSSL = ("openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in")
 
 
-def end(module: AnsibleModule, path: str) -> dict[str, str]:
-    code, out, err = module.run_command([*OPENSSL, path])
+def end(path: str) -> dict[str, str]:
+    code, out, err = run([*OPENSSL, path])
     if code != 0:
-        last = (str(err).strip().splitlines() or ["openssl said nothing"])[0]
+        last = (err.strip().splitlines() or ["openssl said nothing"])[0]
         return {"not_after": "", "problem": f"openssl ended with {code}: {last}"}
-    return {"not_after": str(out).strip().partition("notAfter=")[2], "problem": ""}
+    return {"not_after": out.strip().partition("notAfter=")[2], "problem": ""}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={"paths": {"type": "list", "elements": "path", "required": True}}, supports_check_mode=True
     )
-    module.exit_json(changed=False, certificates={path: end(module, path) for path in module.params["paths"]})
+    module.exit_json(changed=False, certificates={path: end(path) for path in module.params["paths"]})
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.file_placement import commit, observe, own, stage
 from ansible.module_utils.placed_files import Change, ConflictError, Kind, Wanted, diff, plan
 
@@ -156,7 +157,7 @@ class Placement:
         if self.module.check_mode and shutil.which(self.validate[0]) is None:
             return
         command = [part.replace("%s", str(staged)) for part in self.validate]
-        code, out, err = self.module.run_command(command, environ_update={"LC_ALL": "C"})
+        code, out, err = run(command)
         if code:
             said = "its output is not shown, it may hold the secret" if self.secret else (err or out).strip()
             self.module.fail_json(

@@ -57,6 +57,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 TOOL = "/usr/local/sbin/legalcloud-hsm"
 
@@ -65,7 +66,7 @@ def ask(module: AnsibleModule, *words: str) -> dict[str, Any]:
     """Return the tool's answer, whatever its exit code."""
     if not Path(TOOL).exists():  # check mode before the first run
         return {"reason": "token-absent", "message": f"{TOOL} is not on this node yet."}
-    _, out, err = module.run_command([TOOL, *words], environ_update={"LC_ALL": "C.UTF-8"})
+    _, out, err = run([TOOL, *words])
     try:
         answer: dict[str, Any] = json.loads(out)
     except ValueError:

@@ -46,12 +46,13 @@ import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 TOOL = "/usr/local/sbin/legalcloud-hsm"
 
 
 def do(module: AnsibleModule, *words: str, stdin: str = "") -> dict[str, Any]:
-    _, out, err = module.run_command([TOOL, *words], data=stdin, environ_update={"LC_ALL": "C.UTF-8"})
+    _, out, err = run([TOOL, *words], text=stdin)
     try:
         answer: dict[str, Any] = json.loads(out)
     except ValueError:

@@ -34,6 +34,7 @@ made: {description: Whose keys were made., type: list, elements: str, returned: 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import need, run
 
 
 def make(module: AnsibleModule, folder: Path, name: str) -> None:
@@ -43,15 +44,15 @@ def make(module: AnsibleModule, folder: Path, name: str) -> None:
     gpg = [module.get_bin_path("gpg", required=True), "--homedir", str(home), "--batch", "--quiet"]
     address = f"{name}@custodians.lab.legalcloud.test"
 
-    def run(*words: str) -> str:
-        return str(module.run_command([*gpg, *words], check_rc=True)[1])
+    def do(*words: str) -> str:
+        return str(need(module, [*gpg, *words]))
 
     try:
         if not (home / "private-keys-v1.d").exists():
-            run("--passphrase", "", "--quick-generate-key", address, "future-default", "default", "never")
-        public = run("--armor", "--export", address)
+            do("--passphrase", "", "--quick-generate-key", address, "future-default", "default", "never")
+        public = do("--armor", "--export", address)
     finally:
-        module.run_command(["gpgconf", "--homedir", str(home), "--kill", "all"])
+        run(["gpgconf", "--homedir", str(home), "--kill", "all"])
     (folder / f"{name}.asc").write_text(public, encoding="ascii")
 
 

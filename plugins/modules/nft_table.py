@@ -54,6 +54,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 CLONE_NEWNET = 0x40000000  # sched.h
 SELF = Path("/proc/self/ns/net")
@@ -83,7 +84,7 @@ def empty_network() -> Iterator[None]:
 
 def listing(module: AnsibleModule, table: list[str]) -> str | None:
     """Return the table as nft prints it, without counters; None if there is no such table."""
-    code, out, err = module.run_command(["nft", "--stateless", "list", "table", *table])
+    code, out, err = run(["nft", "--stateless", "list", "table", *table])
     if code == 0:
         return str(out)
     if "No such file or directory" not in err:
@@ -92,7 +93,7 @@ def listing(module: AnsibleModule, table: list[str]) -> str | None:
 
 
 def load(module: AnsibleModule, path: str) -> None:
-    code, _, err = module.run_command(["nft", "--file", path])
+    code, _, err = run(["nft", "--file", path])
     if code:
         module.fail_json(msg=f"{path}: nft refuses it; the ruleset in force was not touched. {err.strip()}")
 
@@ -107,19 +108,19 @@ class Trial:
 
     def begin(self, path: str, live: str | None, seconds: int) -> None:
         if self.former.exists():  # an earlier trial that nobody confirmed: what was before it is what to go back to
-            self.module.run_command(["systemctl", "stop", f"{self.unit}.timer"])
+            run(["systemctl", "stop", f"{self.unit}.timer"])
         else:
             self.former.touch(mode=0o640)
             self.former.write_text(f"table {self.table}\ndelete table {self.table}\n\n{live or ''}")
         timer = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--on-active={seconds}"]
         command = ["/bin/sh", "-c", UNDO, str(self.former), path]
-        code, _, err = self.module.run_command([*timer, "--timer-property=AccuracySec=1s", *command])
+        code, _, err = run([*timer, "--timer-property=AccuracySec=1s", *command])
         if code:
             self.former.unlink()
             self.module.fail_json(msg=f"{path} was not loaded: systemd-run made no timer: {err.strip()}")
 
     def end(self, path: str) -> None:
-        self.module.run_command(["systemctl", "stop", f"{self.unit}.timer"])
+        run(["systemctl", "stop", f"{self.unit}.timer"])
         try:
             self.former.unlink()
         except FileNotFoundError:
@@ -150,7 +151,6 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=True, on_trial=False, was_absent=listing(module, table) is None)
         module.fail_json(msg=f"{path} does not exist. Place it first.")
-    module.run_command_environ_update = {"LC_ALL": "C"}
     with empty_network():
         load(module, path)
         wanted = listing(module, table)

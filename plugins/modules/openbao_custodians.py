@@ -47,6 +47,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import need, run
 from ansible.module_utils.openpgp_listing import PublicKey, parse, refusals
 
 
@@ -58,7 +59,7 @@ class Gpg:
         self.words = [module.get_bin_path("gpg", required=True), "--homedir", home, "--batch", "--quiet"]
 
     def read(self, name: str, path: str) -> PublicKey:
-        code, out, err = self.module.run_command([*self.words, "--with-colons", "--show-keys", "--", path])
+        code, out, err = run([*self.words, "--with-colons", "--show-keys", "--", path])
         if code:
             self.module.fail_json(msg=f"{path}, the key of {name}: {err.strip() or 'gpg cannot read it'}.")
         found = parse(out)
@@ -74,7 +75,7 @@ class Gpg:
             return content
         with tempfile.NamedTemporaryFile() as plain:
             words = [*self.words, "--yes", "--output", plain.name, "--dearmor", "--", path]
-            self.module.run_command(words, check_rc=True)
+            need(self.module, words)
             return Path(plain.name).read_bytes()
 
 

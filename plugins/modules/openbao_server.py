@@ -47,6 +47,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.openbao_probe import HEALTH, ask, context
 from ansible.module_utils.openbao_state import Server, describe, parse_health, restart_refusal, serves
 from ansible.module_utils.service_state import Step, Wanted, parse, plan
@@ -64,7 +65,7 @@ class Unit:
         self.others: dict[str, str] = {k: v for k, v in module.params["servers"].items() if k != own}
 
     def command(self, *words: str) -> str:
-        code, out, err = self.module.run_command([*words], environ_update={"LC_ALL": "C"})
+        code, out, err = run(words)
         if code:
             self.module.fail_json(
                 msg=f"{self.name} was left as it is: `{' '.join(words)}` says: {(err or out).strip()} "

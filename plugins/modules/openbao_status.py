@@ -66,6 +66,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.openbao_probe import HEALTH, ask, context, fetch
 
 AUDITED = "/v1/sys/internal/ui/mounts"
@@ -83,8 +84,8 @@ LONGEST = 300
 
 def shown(module: AnsibleModule, unit: str) -> dict[str, str]:
     properties = "LoadState,ActiveState,SubState,Result,ExecMainStatus,InvocationID"
-    _, out, _ = module.run_command(["systemctl", "show", f"--property={properties}", unit])
-    return dict(line.split("=", 1) for line in str(out).splitlines() if "=" in line)
+    _, out, _ = run(["systemctl", "show", f"--property={properties}", unit])
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
 def journal(module: AnsibleModule, unit: Mapping[str, str]) -> list[str]:
@@ -93,7 +94,7 @@ def journal(module: AnsibleModule, unit: Mapping[str, str]) -> list[str]:
         since = [f"_SYSTEMD_INVOCATION_ID={unit['InvocationID']}", f"--lines={LINES}"]
     else:
         since = [f"--unit={module.params['unit']}", f"--lines={LINES_OF_A_START}"]
-    _, out, _ = module.run_command(["journalctl", *since, "--output=cat", "--no-pager"])
+    _, out, _ = run(["journalctl", *since, "--output=cat", "--no-pager"])
     return str(out).splitlines()
 
 
@@ -150,15 +151,15 @@ def snapshot(module: AnsibleModule) -> dict[str, Any]:
 
 
 def interval_seconds(module: AnsibleModule) -> float | None:
-    words = {"LC_ALL": "C", "TZ": "UTC"}
+    zone = {"TZ": "UTC"}
     timer = module.params["snapshot_timer"]
-    _, shown, _ = module.run_command(["systemctl", "show", "--property=TimersCalendar", timer], environ_update=words)
-    calendars = CALENDAR.findall(str(shown))
+    _, shown, _ = run(["systemctl", "show", "--property=TimersCalendar", timer], environment=zone)
+    calendars = CALENDAR.findall(shown)
     if not calendars:
         return None
     command = ["systemd-analyze", "calendar", f"--iterations={RUNS}", *calendars]
-    _, listed, _ = module.run_command(command, environ_update=words)
-    times = sorted(datetime.fromisoformat(f"{time}+00:00") for time in ELAPSE.findall(str(listed)))
+    _, listed, _ = run(command, environment=zone)
+    times = sorted(datetime.fromisoformat(f"{time}+00:00") for time in ELAPSE.findall(listed))
     return max(((later - one).total_seconds() for one, later in itertools.pairwise(times)), default=None)
 
 

@@ -34,6 +34,7 @@ others:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.openbao_probe import HEALTH, ask, context
 from ansible.module_utils.openbao_state import Server, describe, parse_health, restart_refusal
 
@@ -43,8 +44,8 @@ def health(host: str, ca_path: str) -> Server | None:
 
 
 def systemctl(module: AnsibleModule, verb: str) -> tuple[int, str]:
-    code, out, err = module.run_command(["systemctl", verb, module.params["name"]], environ_update={"LC_ALL": "C"})
-    return code, str(err or out).strip()
+    code, out, err = run(["systemctl", verb, module.params["name"]])
+    return code, (err or out).strip()
 
 
 def main() -> None:

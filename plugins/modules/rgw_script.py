@@ -29,6 +29,7 @@ RETURN = ""
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import need
 
 NONE_YET = "no script exists"
 """What `radosgw-admin script get`, Ceph 20.2, begins with when there is none."""
@@ -44,12 +45,12 @@ def main() -> None:
     )
     wanted = module.params["content"].strip() + "\n"
     context = f"--context={module.params['context']}"
-    _, out, _ = module.run_command(["radosgw-admin", "script", "get", context], check_rc=True)
+    out = need(module, ["radosgw-admin", "script", "get", context])
     seen = "" if out.startswith(NONE_YET) else out.strip() + "\n"
     if seen != wanted and not module.check_mode:
         path = Path(module.tmpdir) / "script.lua"  # Ansible removes the folder
         path.write_text(wanted)
-        module.run_command(["radosgw-admin", "script", "put", context, f"--infile={path}"], check_rc=True)
+        need(module, ["radosgw-admin", "script", "put", context, f"--infile={path}"])
     module.exit_json(changed=seen != wanted, diff={"before": seen, "after": wanted})
 
 

@@ -42,6 +42,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 
 ENOENT = 2
 
@@ -71,7 +72,7 @@ class Admin:
         self.module = module
 
     def get(self, *words: str) -> dict[str, Any] | None:
-        code, out, err = self.module.run_command(["radosgw-admin", *words])
+        code, out, err = run(["radosgw-admin", *words])
         if code == ENOENT:
             return None
         if code != 0:
@@ -81,7 +82,7 @@ class Admin:
 
     def do(self, *words: str, data: object = None) -> None:
         text = None if data is None else json.dumps(data)
-        code, _, err = self.module.run_command(["radosgw-admin", *words], data=text)
+        code, _, err = run(["radosgw-admin", *words], text=text)
         if code != 0:
             self.module.fail_json(msg=f"`radosgw-admin {' '.join(words)}` ended with {code}: {err.strip()}")
 

@@ -50,13 +50,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.service_reload import is_outdated, parse
 
 PROPERTIES = "Names,ActiveState,StateChangeTimestampMonotonic"
 
 
 def systemctl(module: AnsibleModule, *arguments: str) -> str:
-    code, out, err = module.run_command(["systemctl", *arguments], environ_update={"LC_ALL": "C"})
+    code, out, err = run(["systemctl", *arguments])
     if code:
         unit = arguments[-1]
         module.fail_json(msg=f"systemctl {' '.join(arguments)} failed: {err.strip()} Look at journalctl --unit={unit}.")

@@ -58,6 +58,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.command import run
 from ansible.module_utils.service_state import Step, Wanted, parse, plan
 
 PROPERTIES = "Names,LoadState,UnitFileState,ActiveState,InactiveExitTimestampMonotonic,NeedDaemonReload"
@@ -72,7 +73,7 @@ def modified_at(patterns: list[str]) -> float | None:
 
 
 def systemctl(module: AnsibleModule, *arguments: str) -> str:
-    code, out, err = module.run_command(["systemctl", *arguments], environ_update={"LC_ALL": "C"})
+    code, out, err = run(["systemctl", *arguments])
     if code:
         unit = arguments[-1]
         module.fail_json(msg=f"systemctl {' '.join(arguments)} failed: {err.strip()} Look at journalctl --unit={unit}.")
@@ -80,7 +81,7 @@ def systemctl(module: AnsibleModule, *arguments: str) -> str:
 
 
 def check(module: AnsibleModule, unit: str, command: list[str]) -> None:
-    code, out, err = module.run_command(command, environ_update={"LC_ALL": "C"})
+    code, out, err = run(command)
     if code:
         module.fail_json(
             msg=f"{unit} was left as it is: {command[0]} refuses its configuration: {(err or out).strip()}"

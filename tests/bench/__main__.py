@@ -55,8 +55,8 @@ def main() -> int:
         agents = _tell("node agent", lambda: agent.measure(lab))
         again = _tell("second run of site.yml", lambda: run_again(lab)) if asked.second_run else None
         used = processes.look(node.name for node in lab.nodes)
-        wronged = _full_load(lab, store, asked.load_minutes) if asked.load_minutes else None
         nodes, sites = _kills(lab, store, asked.kills)
+        wronged = _full_load(lab, store, asked.load_minutes) if asked.load_minutes else None
     except LabError as error:
         sys.stderr.write(f"the lab did not let itself be measured: {error}\n")
         return 1

@@ -17,19 +17,27 @@ class RefusedError(Exception):
 
 
 class Module:
-    """Stands for AnsibleModule: notes what runs."""
+    """Stands for AnsibleModule."""
 
     def __init__(self, *, overwrite: tuple[str, ...] = (), check: bool = False) -> None:
         self.params = {"method": "luks", "fsid": FSID, "overwrite": list(overwrite)}
         self.check_mode = check
-        self.ran: list[list[str]] = []
-
-    def run_command(self, argv: list[str]) -> tuple[int, str, str]:
-        self.ran.append(argv)
-        return 1, "", "A (/dev/A) stays locked: Vault is sealed"
 
     def fail_json(self, msg: str) -> None:
         raise RefusedError(msg)
+
+
+@pytest.fixture(autouse=True)
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return what was run; it always fails."""
+    words: list[list[str]] = []
+
+    def fails(argv: list[str]) -> tuple[int, str, str]:
+        words.append(argv)
+        return 1, "", "A (/dev/A) stays locked: Vault is sealed"
+
+    monkeypatch.setattr(ceph_osd, "run", fails)
+    return words
 
 
 class Node(ceph_osd.Node):
@@ -53,11 +61,11 @@ ASLEEP = drive(osd="99999", finished=True)
 HALF_MADE = drive()
 
 
-def test_half_a_header_starts_nothing_and_stops_nothing() -> None:
+def test_half_a_header_starts_nothing_and_stops_nothing(ran: list[list[str]]) -> None:
     module = Module()
 
     assert Node(module, {"A": HALF_MADE, "B": None}).open() is False
-    assert module.ran == []
+    assert ran == []
 
 
 @pytest.mark.parametrize("closed", [LOCKED, ASLEEP])
@@ -66,11 +74,11 @@ def test_what_stays_closed_or_asleep_ends_the_run_with_its_serial_and_what_was_s
         Node(Module(), {"A": closed}).open()
 
 
-def test_one_that_the_operator_gives_up_may_stay_closed_and_no_other() -> None:
+def test_one_that_the_operator_gives_up_may_stay_closed_and_no_other(ran: list[list[str]]) -> None:
     module = Module(overwrite=("A",))
 
     assert Node(module, {"A": LOCKED, "B": HALF_MADE}).open() is True
-    assert module.ran == [[ceph_osd.ACTIVATE]]
+    assert ran == [[ceph_osd.ACTIVATE]]
     with pytest.raises(RefusedError, match=r": B\. "):
         Node(module, {"A": LOCKED, "B": ASLEEP}).open()
 
@@ -81,11 +89,11 @@ def test_trouble_with_a_drive_that_is_not_asleep_is_no_trouble_of_this_run() -> 
     assert Node(Module(), {"A": LOCKED}, {"A": opened}).open() is True
 
 
-def test_check_mode_says_that_it_would_and_runs_nothing() -> None:
+def test_check_mode_says_that_it_would_and_runs_nothing(ran: list[list[str]]) -> None:
     module = Module(check=True)
 
     assert Node(module, {"A": LOCKED}).open() is True
-    assert module.ran == []
+    assert ran == []
 
 
 def test_openbao_s_refusal_to_keep_a_new_key_ends_the_run_with_the_drive_and_the_remedy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,24 +25,30 @@ WORKDAYS = HOURLY.replace("21:00:00", "21:30:00").replace("Mon 2026-11-23 22", "
 
 
 class Systemd:
-    """Answers as AnsibleModule would."""
+    """Stands for AnsibleModule, and answers commands."""
 
     def __init__(self, folder: Path, shown: str = SHOWN, listed: str = HOURLY) -> None:
         self.params = {"snapshot_status": str(folder / "status.json"), "snapshot_timer": "openbao-backup.timer"}
         self.shown, self.listed = shown, listed
         self.ran: list[list[str]] = []
 
-    def run_command(self, argv: list[str], environ_update: dict[str, str]) -> tuple[int, str, str]:
-        assert environ_update == {"LC_ALL": "C", "TZ": "UTC"}
+    def command(self, argv: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
+        assert environment == {"TZ": "UTC"}
         self.ran.append(argv)
         return 0, self.shown if argv[0] == "systemctl" else self.listed, ""
 
 
-def module(folder: Path, *answers: str) -> Any:  # noqa: ANN401 -- stands for AnsibleModule
-    return Systemd(folder, *answers)
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def make(folder: Path, *answers: str) -> Systemd:
+        systemd = Systemd(folder, *answers)
+        monkeypatch.setattr(openbao_status, "run", systemd.command)
+        return systemd
+
+    return make
 
 
-def test_the_status_comes_as_it_was_written_beside_the_node_s_clock(tmp_path: Path) -> None:
+def test_the_status_comes_as_it_was_written_beside_the_node_s_clock(tmp_path: Path, module: Callable[..., Any]) -> None:
     status = {"state": "good", "last_good_at": "2026-11-23T19:15:03Z"}
     (tmp_path / "status.json").write_text(json.dumps(status))
     node = module(tmp_path)
@@ -54,7 +61,9 @@ def test_the_status_comes_as_it_was_written_beside_the_node_s_clock(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("text", "why"), [(None, "none was ever taken"), ("{", "cannot be read")])
-def test_a_status_that_is_not_there_or_no_json_says_so(tmp_path: Path, text: str | None, why: str) -> None:
+def test_a_status_that_is_not_there_or_no_json_says_so(
+    tmp_path: Path, text: str | None, why: str, module: Callable[..., Any]
+) -> None:
     if text is not None:
         (tmp_path / "status.json").write_text(text)
 
@@ -65,10 +74,12 @@ def test_a_status_that_is_not_there_or_no_json_says_so(tmp_path: Path, text: str
     assert why in found["problem"]
 
 
-def test_the_longest_pause_of_the_timer_is_its_interval(tmp_path: Path) -> None:
+def test_the_longest_pause_of_the_timer_is_its_interval(tmp_path: Path, module: Callable[..., Any]) -> None:
     assert openbao_status.interval_seconds(module(tmp_path, SHOWN, WORKDAYS)) == 3 * 86400 + 1800
 
 
 @pytest.mark.parametrize(("shown", "listed"), [("TimersCalendar=\n", HOURLY), ("", HOURLY), (SHOWN, "")])
-def test_a_timer_that_is_not_there_or_runs_once_has_no_interval(tmp_path: Path, shown: str, listed: str) -> None:
+def test_a_timer_that_is_not_there_or_runs_once_has_no_interval(
+    tmp_path: Path, shown: str, listed: str, module: Callable[..., Any]
+) -> None:
     assert openbao_status.interval_seconds(module(tmp_path, shown, listed)) is None

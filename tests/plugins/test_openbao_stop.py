@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from plugins.modules import openbao_stop
 from tests.plugins.node_module import run
 
@@ -28,7 +27,7 @@ class Fleet:
         self.stopped: list[str] = []
         monkeypatch.setattr(openbao_stop, "context", lambda _ca: None)
         monkeypatch.setattr(openbao_stop, "ask", lambda host, _path, tls: self.says[host])
-        monkeypatch.setattr(AnsibleModule, "run_command", lambda _module, argv, **_: self.systemctl(argv))
+        monkeypatch.setattr(openbao_stop, "run", self.systemctl)
 
     def systemctl(self, argv: list[str]) -> tuple[int, str, str]:
         _, verb, unit = argv

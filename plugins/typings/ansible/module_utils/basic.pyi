@@ -7,7 +7,6 @@ class AnsibleModule:
     params: dict[str, Any]
     check_mode: bool
     tmpdir: str
-    run_command_environ_update: dict[str, str]
     _diff: bool
     _name: str
     def __init__(
