@@ -17,12 +17,13 @@ from urllib.parse import quote
 BEGUN = "var/lib/legalcloud/begun-osds"
 LABEL_BYTES = 4096
 LUKS_BYTES = 16384
-"""Of the first header of LUKS2 as cryptsetup makes it."""
+"""Of one header of LUKS2 as cryptsetup makes it; a second one follows it at once."""
 _MAGIC = b"bluestore block device\n"
 _META_START = len(_MAGIC) + 37 + 6 + 16 + 8 + 8
 """`bluestore_bdev_label_t` of Ceph 20.2: uuid and newline, version header, uuid, size, birth time."""
 _LABEL_KEYS = ("ceph_fsid", "whoami", "ready")
 _LUKS_MAGIC = b"LUKS\xba\xbe\x00\x02"
+_SECOND_MAGIC = b"SKUL\xba\xbe\x00\x02"
 _LUKS_LABEL, _LUKS_SUBSYSTEM = slice(24, 72), slice(208, 256)
 LUKS_OURS = "legalcloud-osd"
 LUKS_TOKEN = "legalcloud"  # noqa: S105 -- of a LUKS token, which is no secret
@@ -38,7 +39,7 @@ def look(device: str, run: Callable[[Sequence[str]], str]) -> dict[str, Any]:
     descriptor = os.open(device, os.O_RDONLY)
     try:
         size = os.lseek(descriptor, 0, os.SEEK_END)
-        head = os.pread(descriptor, LUKS_BYTES, 0)
+        head = os.pread(descriptor, 2 * LUKS_BYTES, 0)
     finally:
         os.close(descriptor)
     signatures = json.loads(run(("wipefs", "--no-act", "--json", device)) or '{"signatures": []}')
@@ -54,16 +55,24 @@ def look(device: str, run: Callable[[Sequence[str]], str]) -> dict[str, Any]:
 def luks_header(head: bytes) -> dict[str, Any] | None:
     """Which cluster's encrypted OSD the first bytes of a device name, and the keys that open it; None if not ours.
 
-    The keys are names of what OpenBao keeps; there are none on a header that was left half made.
+    The keys are names of what OpenBao keeps; there are none on a header that was left half made. Where the first header
+    is damaged, the second one names them, as it does for cryptsetup.
     """
     if not head.startswith(_LUKS_MAGIC) or _text(head[_LUKS_SUBSYSTEM]) != LUKS_OURS:
         return None
+    first, second = head[LABEL_BYTES:LUKS_BYTES], head[LUKS_BYTES:]
+    keys = _tokens(first)
+    if keys is None and second.startswith(_SECOND_MAGIC):
+        keys = _tokens(second[LABEL_BYTES:])
+    return {"ceph_fsid": _text(head[_LUKS_LABEL]), "keys": keys or []}
+
+
+def _tokens(area: bytes) -> list[str] | None:
+    """Names of our keys in the JSON of a header; None if it cannot be read."""
     try:
-        tokens = json.loads(_text(head[LABEL_BYTES:]))["tokens"].values()
-        keys = [token["key"] for token in tokens if token["type"] == LUKS_TOKEN]
+        return [token["key"] for token in json.loads(_text(area))["tokens"].values() if token["type"] == LUKS_TOKEN]
     except (ValueError, KeyError, AttributeError, TypeError):
-        keys = []
-    return {"ceph_fsid": _text(head[_LUKS_LABEL]), "keys": keys}
+        return None
 
 
 def _text(field: bytes) -> str:

@@ -43,6 +43,14 @@ def test_anything_else_is_no_header_of_ours(head: bytes) -> None:
     assert luks_header(head) is None
 
 
+def test_where_the_first_header_is_damaged_the_second_one_names_the_keys() -> None:
+    damaged, second = luks()[:4096] + b"\0" * 12288, b"SKUL" + luks()[4:]
+
+    assert luks_header(damaged + second) == {"ceph_fsid": OURS, "keys": ["k-1"]}
+    assert luks_header(damaged + luks()) == {"ceph_fsid": OURS, "keys": []}
+    assert luks_header(luks(tokens={}) + second) == {"ceph_fsid": OURS, "keys": []}
+
+
 @given(st.binary(max_size=400))
 def test_a_damaged_header_is_still_ours_and_names_no_key_that_is_not_there(text: bytes) -> None:
     head = luks()[:4096] + text
