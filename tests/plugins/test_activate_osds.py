@@ -84,7 +84,7 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     path = ROOT / "roles/ceph_osd/files/activate-osds"
     loader = importlib.machinery.SourceFileLoader("activate_osds", str(path))
     spec = importlib.util.spec_from_loader("activate_osds", loader)
@@ -92,6 +92,11 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setattr("sys.dont_write_bytecode", True)  # a file beside the role's would be carried to nodes
     program = importlib.util.module_from_spec(spec)
     loader.exec_module(program)
+    return program
+
+
+@pytest.fixture
+def node(program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     return Node(program, tmp_path, monkeypatch)
 
 
@@ -172,3 +177,33 @@ def test_a_drive_that_is_not_encrypted_is_woken_as_it_is(node: Node) -> None:
 
     assert node.program.main() == 0
     assert node.woken == ["osd-A", "B", "osd-C"]
+
+
+@pytest.mark.parametrize(
+    ("ran_at", "file_state", "starts"),
+    [("0", "enabled", True), ("0", "enabled-runtime", True), ("0", "disabled", False), ("81000000", "enabled", False)],
+)
+@pytest.mark.parametrize("filled", [False, True], ids=["empty folder", "a run before was killed after it filled it"])
+def test_an_osd_starts_that_has_not_run_since_the_boot(  # noqa: PLR0913, PLR0917 -- the cases
+    program: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ran_at: str,
+    file_state: str,
+    filled: bool,
+    starts: bool,
+) -> None:
+    ran: list[str] = []
+
+    def run(argv: Sequence[str]) -> str:
+        ran.append(" ".join(argv[:2]))
+        return f"InactiveExitTimestampMonotonic={ran_at}\nUnitFileState={file_state}\n"
+
+    monkeypatch.setattr(program, "run", run)
+    monkeypatch.setattr(program, "look", lambda _device, _run: {"bluestore": {"whoami": "3"}})
+    monkeypatch.setattr(program, "Path", lambda _text: tmp_path if filled else tmp_path / "none")
+
+    program.activate("/dev/A")
+
+    assert ("ceph-volume raw" in ran) is not filled
+    assert ("systemctl start" in ran) is starts
