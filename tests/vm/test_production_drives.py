@@ -60,7 +60,9 @@ def test_a_node_reads_no_other_node_s_key_and_changes_none_of_its_own(machine: M
         machine.keeper.as_node("drive-vm-3")
 
 
-def test_after_a_power_cut_the_drives_open_by_themselves(machine: Machine) -> None:
+def test_after_a_power_cut_the_drives_open_by_themselves_even_one_whose_first_header_is_torn(machine: Machine) -> None:
+    torn = f"/dev/disk/by-id/virtio-{SERIALS[0]}"
+    machine.guest.run(f"dd if=/dev/zero of={torn} bs=4096 seek=1 count=3 conv=notrunc,fsync status=none")
     machine.restart("with OpenBao")
 
     machine.wait_for_osds([0, 1], "with OpenBao")
