@@ -138,6 +138,26 @@ def test_what_runs_also_comes_back_after_a_boot(host: Host, lab: Lab) -> None:
 # The cluster.
 
 
+def test_a_daemon_that_crashes_is_known_to_the_cluster_and_a_manager_that_starts_is_no_crash(lab: Lab) -> None:
+    victim = next(node for node in lab.group("storage") if node not in lab.group("mons"))
+    manager = lab.group("mgrs")[-1]
+    earlier = {crash["crash_id"] for crash in lab.ceph("crash", "ls")}
+    unit = victim.text("systemctl", "list-units", "--plain", "--no-legend", "ceph-osd@*").split()[0]
+
+    manager.run(["systemctl", "restart", f"ceph-mgr@{manager.name}.service"])
+    victim.run(["systemctl", "kill", "--signal=SEGV", unit])
+    eventually(lambda: victim.text("ls", "/var/lib/ceph/crash").split() != ["posted"], seconds=30, hint="crash_dir")
+    victim.run(["systemctl", "restart", "ceph-crash.service"])  # it looks when it starts, and then every ten minutes
+    eventually(lambda: len(lab.ceph("crash", "ls")) > len(earlier), seconds=60, hint="journalctl -u ceph-crash")
+
+    found = [crash for crash in lab.ceph("crash", "ls") if crash["crash_id"] not in earlier]
+    for crash in found:
+        lab.admin().run(["ceph", "crash", "rm", crash["crash_id"]])
+    assert [crash["entity_name"] for crash in found] == [unit.replace("ceph-osd@", "osd.").removesuffix(".service")]
+    assert manager.text("ls", "/var/lib/ceph/crash").split() == ["posted"]
+    eventually(lambda: lab.ceph("status")["health"]["status"] == "HEALTH_OK", seconds=60, hint="ceph health detail")
+
+
 def test_the_monitors_have_addresses_of_version_2_alone(lab: Lab) -> None:
     monitors = lab.ceph("mon", "dump")["mons"]
 
