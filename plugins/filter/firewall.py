@@ -1,4 +1,4 @@
-"""Turns the firewall's allow-lists into nftables rules; a wrong entry names itself and the remedy."""
+"""Turns the firewall's allow-lists into nftables rules, and a table into its digest; a wrong entry names itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any, NoReturn
 
 from ansible.errors import AnsibleFilterError
+
+from legalcloud.node import ruleset
 
 KEYS = {"name", "proto", "ports", "peers"}
 NAME = re.compile(r"[a-z0-9][a-z0-9 ._-]{0,60}")
@@ -54,6 +56,11 @@ def firewall_lockout(session: str, controllers: Iterable[str], port: int) -> lis
             f"Set firewall_ssh_port to {own_port} in group_vars/all"
         )
     return found
+
+
+def firewall_digest(table: str) -> str:
+    """Return the digest by which the node agent knows our table again; `table` is what `nft --json` prints of it."""
+    return ruleset.parse(table.encode()).table_sha256
 
 
 def _rules(entry: Mapping[str, Any], side: str) -> list[str]:
@@ -135,6 +142,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "firewall_digest": firewall_digest,
             "firewall_elements": firewall_elements,
             "firewall_lockout": firewall_lockout,
             "firewall_rules": firewall_rules,

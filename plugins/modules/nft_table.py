@@ -41,6 +41,10 @@ was_absent:
   description: The table was not in the kernel at all.
   type: bool
   returned: unless confirmed
+wanted:
+  description: The table as the file says it, in the JSON of C(nft --json), with handles and counters of no meaning.
+  type: str
+  returned: if the file exists, unless confirmed
 on_trial:
   description: The timer runs, from this call or from an earlier one that nobody confirmed.
   type: bool
@@ -82,9 +86,9 @@ def empty_network() -> Iterator[None]:
         os.close(home)
 
 
-def listing(module: AnsibleModule, table: list[str]) -> str | None:
-    """Return the table as nft prints it, without counters; None if there is no such table."""
-    code, out, err = run(["nft", "--stateless", "list", "table", *table])
+def listing(module: AnsibleModule, table: list[str], form: str = "--stateless") -> str | None:
+    """Return the table as nft prints it, by default without counters; None if there is no such table."""
+    code, out, err = run(["nft", form, "list", "table", *table])
     if code == 0:
         return str(out)
     if "No such file or directory" not in err:
@@ -153,7 +157,7 @@ def main() -> None:
         module.fail_json(msg=f"{path} does not exist. Place it first.")
     with empty_network():
         load(module, path)
-        wanted = listing(module, table)
+        wanted, in_json = listing(module, table), listing(module, table, "--json")
     if wanted is None:
         module.fail_json(msg=f"{path} does not define the table {' '.join(table)}.")
     live = listing(module, table)
@@ -166,6 +170,7 @@ def main() -> None:
     module.exit_json(
         changed=live != wanted,
         was_absent=live is None,
+        wanted=in_json,
         on_trial=trial.former.exists() and not module.check_mode,
         diff={"before": live or "", "after": wanted},
     )

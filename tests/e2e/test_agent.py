@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +19,7 @@ from tests.e2e.nodes import Lab, Node, NodeError, eventually, tool
 from legalcloud.commands.fleet import gather
 from legalcloud.commands.ssh import access_of, over_ssh
 from legalcloud.inventory import load
-from legalcloud.node import statement
+from legalcloud.node import ruleset, statement
 from legalcloud.node.status import from_json
 from legalcloud.node.subject import Level
 
@@ -63,7 +65,7 @@ def ready(node: Node) -> None:
     eventually(done, seconds=90, hint="/readyz names who is awaited")
 
 
-def test_a_certificate_of_our_ca_may_scrape_every_node(node: Node) -> None:
+def test_a_node_may_scrape_itself_and_all_is_well_there(node: Node) -> None:
     ready(node)
     found = numbers(scrape(node, node))
 
@@ -72,12 +74,23 @@ def test_a_certificate_of_our_ca_may_scrape_every_node(node: Node) -> None:
     assert len(found["legalcloud_osd_active"]) == 2
     assert set(found["legalcloud_osd_active"].values()) == set(found["legalcloud_drive_present"].values()) == {1.0}
     assert min(found["legalcloud_certificate_expiry_timestamp_seconds"].values()) > datetime.now(UTC).timestamp()
-    assert found["legalcloud_ruleset_egress_denied"] == {"": 1.0}
+    assert found["legalcloud_ruleset_egress_denied"] == found["legalcloud_ruleset_as_recorded"] == {"": 1.0}
+    assert found["legalcloud_ruleset_tables"] == {"": 1.0}
 
 
 def test_without_a_certificate_nobody_learns_anything(node: Node) -> None:
     with pytest.raises(NodeError, match=r"ended with (35|52|55|56)"):
         scrape(node, node, certificate=None)
+
+
+def test_a_certificate_of_our_ca_with_another_name_gets_no_page_and_is_counted(lab: Lab) -> None:
+    node = lab.nodes["tko-1"]
+    before = numbers(scrape(node, node))["legalcloud_clients_refused"][""]
+
+    with pytest.raises(NodeError, match="ended with 22"):
+        scrape(node, node, certificate="s3")
+
+    assert numbers(scrape(node, node))["legalcloud_clients_refused"][""] == before + 1
 
 
 def test_a_certificate_of_another_ca_is_refused(lab: Lab) -> None:
@@ -144,7 +157,37 @@ def test_the_fleet_is_a_table_of_all_nodes_with_the_room_that_is_left(lab: Lab) 
     assert done.returncode in {0, 3}, done.stdout
     assert [row["node"] for row in document["nodes"]] == list(lab.nodes)
     assert all(row["status"] for row in document["nodes"]), [row["problem"] for row in document["nodes"]]
-    assert document["cluster"]["capacity"]["advised_bytes"] > 0
+    assert document["cluster"]["part"]["facts"]["seen"]["capacity"]["advised_bytes"] > 0
+
+
+def test_a_monitors_node_knows_the_room_of_the_cluster_as_ceph_does_and_others_say_nothing(lab: Lab) -> None:
+    for name in ("tko-1", "cwn-1", "sht-1"):
+        node = lab.nodes[name]
+        ready(node)
+        found = numbers(scrape(node, node))
+        told = json.loads(node.text("ceph", "df", "--format", "json"))
+        (pool,) = (one for one in told["pools"] if one["name"].endswith(".rgw.buckets.data"))
+
+        raw_bytes = told["stats"]["total_bytes"]
+        assert found["legalcloud_cluster_raw_bytes"][""] == pytest.approx(raw_bytes, rel=0.01)
+        assert found["legalcloud_cluster_used_bytes"][""] == pytest.approx(
+            told["stats"]["total_used_raw_bytes"], abs=0.02 * raw_bytes
+        )
+        assert found["legalcloud_cluster_until_full_bytes"][""] == pytest.approx(pool["stats"]["max_avail"], rel=0.05)
+        assert found["legalcloud_cluster_history_samples"][""] >= 1
+    silent = numbers(scrape(lab.nodes["tko-1"], lab.nodes["tko-2"]))
+    assert silent["legalcloud_cluster_raw_bytes"] == {}
+
+
+def test_the_user_who_asks_ceph_can_change_nothing_and_lies_on_monitors_alone(lab: Lab) -> None:
+    keyring, node = "/etc/ceph/ceph.client.agent.keyring", lab.nodes["cwn-1"]
+
+    assert node.text("stat", "--format=%U:%G %a", keyring).strip() == "root:root 600"
+    for wish in (["osd", "set", "noout"], ["auth", "get", "client.admin"], ["config-key", "get", "x"]):
+        with pytest.raises(NodeError, match=r"EACCES|access denied"):
+            node.run(["ceph", "--id", "agent", "--connect-timeout", "5", *wish])
+    with pytest.raises(NodeError):
+        lab.nodes["cwn-2"].run(["test", "-e", keyring])
 
 
 def test_a_node_that_cannot_be_reached_is_a_row_that_says_so(lab: Lab) -> None:
@@ -169,7 +212,7 @@ def test_a_statement_is_verified_on_the_controller_and_counts_on(node: Node, lab
         raw = node.run([PROGRAM, "node", "statement", "--nonce", nonce])
         said, signer = statement.verify(raw, ca_pem=ca_pem, nonce=nonce, node=node.name, received_at=datetime.now(UTC))
         counters.append(said.counter)
-        assert signer.name == node.name
+        assert (signer.name, said.running) == (node.name, True)
         assert said.identity.machine_id == node.text("cat", "/etc/machine-id").strip()
         clock = said.probes["clock"]
         assert isinstance(clock, dict)
@@ -180,9 +223,9 @@ def test_a_statement_is_verified_on_the_controller_and_counts_on(node: Node, lab
 
 def test_the_agents_user_can_neither_sign_nor_count_nor_read_a_key(node: Node) -> None:
     as_agent = ["setpriv", "--reuid=legalcloud-agent", "--regid=legalcloud-agent", "--clear-groups", "--"]
-    secrets_there = node.text("find", "/etc/legalcloud", "/etc/credstore.encrypted", "/var/lib/legalcloud-statement",
-                              "-type", "f", "(", "-name", "*.key", "-o", "-name", "*.pem", "-o", "-name", "counter",
-                              "-o", "-name", "*-pin", "-o", "-name", "*.keyring", ")").split()  # fmt: skip
+    folders = ("/etc/legalcloud", "/etc/ceph", "/etc/credstore.encrypted", "/var/lib/legalcloud-statement")
+    named = " -o ".join(f"-name {pattern}" for pattern in ("*.key", "*.pem", "counter", "*-pin", "*.keyring")).split()
+    secrets_there = node.text("find", *folders, "-type", "f", "(", *named, ")").split()
 
     assert any(name.endswith("statement.key") for name in secrets_there)
     for name in secrets_there:
@@ -251,3 +294,47 @@ def test_the_helper_refuses_whoever_is_not_the_agent_and_whatever_is_not_on_its_
         node.run([*nobody, "python3", "-c", ask, "ruleset"])
     for wish in ("reboot", "smart /etc/shadow", "smart /dev/vdb; id", "ruleset now"):
         assert node.text("python3", "-c", ask, wish).startswith("refused ")
+
+
+def ruleset_of(node: Node, settings: str) -> tuple[dict[str, Any], str]:
+    """Look once, now, beside the agent, which looks every minute; return facts and what is said of them."""
+    told = from_json(node.run([PROGRAM, "node", "status", "--json", "--settings", settings], good=(1,)))
+    (part,) = (part for part in told.parts if part.name == "ruleset")
+    assert part.facts
+    return dict(part.facts), "; ".join(line.words for line in part.lines)
+
+
+def test_a_rule_added_by_hand_is_named_until_the_role_puts_the_rules_back(second: tuple[Node, str], lab: Lab) -> None:
+    node, settings = second
+    words = ("--tags", "firewall", "--skip-tags", "preflight", "--limit", node.name)
+    file = f"/{ruleset.RECORDED}"
+    recorded = node.text("cat", file)
+    before, _said = ruleset_of(node, settings)
+
+    # Behind the rule that drops all, where no packet comes.
+    node.run(["nft", "add", "rule", "inet", "legalcloud", "forward", "accept", "comment", '"by hand"'])
+    try:
+        changed, said = ruleset_of(node, settings)
+        predicted = lab.playbook("site.yml", *words, "--check")
+        of_a_prediction = node.text("cat", file)
+    finally:
+        kept = lab.playbook("site.yml", *words)
+    again = lab.playbook("site.yml", *words)
+    after, said_after = ruleset_of(node, settings)
+
+    assert node.text("stat", "--format=%U:%G %a", file).strip() == "root:root 644"
+    assert before["table_sha256"] == before["sha256"] == recorded.strip()
+    assert changed["table_sha256"] != changed["recorded"] == recorded.strip()
+    assert "somebody changed one by hand" in said
+    assert re.search(r"\bchanged=1\b", predicted.stdout), predicted.stdout + predicted.stderr
+    assert of_a_prediction == recorded
+    assert kept.returncode == 0, kept.stdout + kept.stderr
+    assert re.search(r"\bchanged=0\b", again.stdout), again.stdout + again.stderr
+    assert not re.search(r"\bchanged=[1-9]", again.stdout), again.stdout + again.stderr
+    assert after["table_sha256"] == recorded.strip()
+    assert "by hand" not in said_after
+    eventually(
+        lambda: numbers(scrape(node, node))["legalcloud_ruleset_as_recorded"] == {"": 1.0},
+        seconds=90,
+        hint="the agent looks every minute",
+    )

@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from plugins.filter.firewall import firewall_elements, firewall_lockout, firewall_rules
+from plugins.filter.firewall import firewall_digest, firewall_elements, firewall_lockout, firewall_rules
+from tests.agent.node.test_ruleset import GATEWAY
+
+from legalcloud.errors import ParseError
+from legalcloud.node import ruleset
 
 
 def entry(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- any wrong value
@@ -103,3 +107,18 @@ def test_another_port_of_sshd_is_named() -> None:
     (fault,) = firewall_lockout("10.77.0.1 46098 10.77.2.11 2222", ["10.77.0.1"], 22)
 
     assert "came in at port 2222, and firewall_ssh_port is 22" in fault
+
+
+def test_what_is_recorded_of_the_wanted_table_is_what_the_agent_makes_of_the_kernels() -> None:
+    wanted = GATEWAY.decode().replace('"handle": ', '"handle": 1').replace('"packets": ', '"packets": 1')
+    assert wanted.encode() != GATEWAY
+
+    facts = ruleset.parse(GATEWAY, recorded=firewall_digest(wanted))
+
+    assert facts.as_recorded is True
+
+
+@pytest.mark.parametrize("listing", ["", "{}", "table inet legalcloud {"])
+def test_what_is_no_listing_has_no_digest(listing: str) -> None:
+    with pytest.raises(ParseError):
+        firewall_digest(listing)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -58,7 +58,22 @@ def parse_version(text: str) -> Version:
 
 def shipped() -> tuple[Advisory, ...]:
     """Read data/advisories.yml."""
-    return parse(files("legalcloud").joinpath("data/advisories.yml").read_bytes())
+    return parse(_file())
+
+
+def compared_on(raw: bytes | None = None) -> date:
+    """Return the day on which a person last compared the file with its sources. Raises: ParseError."""
+    try:
+        found = yaml.safe_load(_file() if raw is None else raw)["compared_on"]
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ParseError(f"the advisory file does not say when it was compared: {error!r}") from error
+    if type(found) is not date:
+        raise ParseError(f"the advisory file was compared on {found!r}, which is no day")
+    return found
+
+
+def _file() -> bytes:
+    return Path(__file__).with_name("data").joinpath("advisories.yml").read_bytes()
 
 
 def parse(raw: bytes) -> tuple[Advisory, ...]:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.agent.signing_sample import Holder, named
 
 from legalcloud.errors import CommandError
-from legalcloud.node.settings import Listen, Paths, Settings, Tls
+from legalcloud.node.settings import Listen, Paths, Serving, Settings, Tls
 from legalcloud.node.subject import World
 from legalcloud.run import Done
 
@@ -32,7 +32,9 @@ def settings(folder: Path = Path("/nowhere"), *, services: tuple[str, ...] = (),
         site="tko",
         rack="r1",
         listen=Listen(address=ip_address("127.0.0.1"), port=port),
-        tls=Tls(certificate=folder / "agent.crt", key=folder / "agent.key", ca=folder / "ca.crt"),
+        tls=Serving(
+            certificate=folder / "agent.crt", key=folder / "agent.key", ca=folder / "ca.crt", clients=("cwn-1",)
+        ),
         statement=Tls(certificate=folder / "statement.crt", key=folder / "statement.key", ca=folder / "ca.crt"),
         services=services,
         filesystems=(Path("/"),),
@@ -65,11 +67,16 @@ def world(told: Settings, commands: Mapping[Any, bytes] | None = None, *, root: 
 
 
 def issue(
-    ca: Holder, name: str, *, purposes: Sequence[x509.ObjectIdentifier] = TLS, end: datetime | None = None
+    ca: Holder,
+    name: str,
+    *,
+    names: Sequence[str] = (),
+    purposes: Sequence[x509.ObjectIdentifier] = TLS,
+    end: datetime | None = None,
 ) -> Holder:
     """Have the CA sign a certificate that has been valid for a day."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(named(name))
         .issuer_name(ca.certificate.subject)
@@ -78,9 +85,10 @@ def issue(
         .not_valid_before(now - DAY)
         .not_valid_after(end or now + 30 * DAY)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .sign(ca.key, hashes.SHA384())
     )
-    return Holder(key=key, certificate=certificate)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
+    return Holder(key=key, certificate=builder.sign(ca.key, hashes.SHA384()))
 
 
 def key_pem(holder: Holder) -> bytes:

@@ -21,12 +21,12 @@ def osd(number: int, used_bytes: int | None, total_bytes: int | None = 1000) -> 
     )
 
 
-def test_a_node_has_room_until_its_fullest_osd_is_full() -> None:
-    """Of 2,000 bytes 35 % are left until osd.2 has 95 %; half of what is written is parity."""
+def test_a_node_has_room_until_its_fullest_osd_is_near_full() -> None:
+    """Of 2,000 bytes 25 % are left until osd.2 has 85 %; half of what is written is parity."""
     found = of_node([osd(1, 100), osd(2, 600)], data_share=0.5, ratios=Ratios())
 
     assert (found.fullest_osd, found.fullest_share) == (2, 0.6)
-    assert found.tenant_bytes == pytest.approx(350, abs=1)
+    assert found.tenant_bytes == pytest.approx(250, abs=1)
 
 
 def test_a_node_with_a_silent_osd_does_not_know_its_room() -> None:
@@ -41,5 +41,5 @@ def test_a_node_without_osds_knows_no_room() -> None:
     assert (found.fullest_osd, found.tenant_bytes) == (None, None)
 
 
-def test_a_node_beyond_the_full_ratio_has_no_room_left() -> None:
-    assert of_node([osd(1, 960)], data_share=0.5, ratios=Ratios()).tenant_bytes == 0
+def test_a_node_beyond_the_near_full_ratio_has_no_room_left() -> None:
+    assert of_node([osd(1, 860)], data_share=0.5, ratios=Ratios()).tenant_bytes == 0

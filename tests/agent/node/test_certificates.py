@@ -39,12 +39,6 @@ def test_every_recorded_certificate_is_read_with_names_issuer_and_end() -> None:
     assert None not in told().by_path.values()
 
 
-def test_authorities_are_told_by_signing_themselves() -> None:
-    alone = [path for path, one in told().by_path.items() if one and one.self_signed]
-
-    assert [Path(path).name for path in alone] == ["login-ca.crt", "recipient.crt", "ca.crt"]
-
-
 def test_fresh_certificates_are_one_good_line() -> None:
     assert words(told(), Level.GOOD) == ["all 9 certificates last 90 days or more"]
     assert words(told(), Level.FINDING) == []

@@ -40,7 +40,8 @@ def daemon(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     files = f"{{certificate: {tmp_path}/agent.crt, key: {tmp_path}/agent.key, ca: {tmp_path}/ca.crt}}"
     (tmp_path / "agent.yml").write_text(
         f"node: tko-1\nsite: tko\nrack: r1\nlisten: {{address: 127.0.0.1, port: {port}}}\n"
-        f"tls: {files}\nstatement: {files}\npaths: {{status: {tmp_path}/s, helper: {tmp_path}/h}}\n"
+        f"tls: {files[:-1]}, clients: [cwn-1]}}\nstatement: {files}\n"
+        f"paths: {{status: {tmp_path}/s, helper: {tmp_path}/h}}\n"
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))

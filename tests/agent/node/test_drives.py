@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,26 @@ def test_a_drive_that_hangs_costs_its_own_facts_and_no_others(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("there")
+def test_drives_are_asked_side_by_side_and_what_has_answered_in_time_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drives, "ALL_SECONDS", 0.3)
+    place, let_go = node(tmp_path, {"/dev/vdc": "ata_ssd.json"}), threading.Event()
+
+    def ask(name: str, *arguments: str) -> Done:
+        if arguments == ("/dev/vdb",):
+            let_go.wait(10)
+            raise SourceTimeoutError("late")
+        return place.ask(name, *arguments)
+
+    facts = drives.read(replace(place, ask=ask))
+    let_go.set()
+
+    assert facts.facts["SN2"] is not None
+    assert facts.problems == {"SN1": "no answer in 0.3 s"}
+
+
+@pytest.mark.usefixtures("there")
 def test_partial_output_with_a_bad_exit_code_is_kept(tmp_path: Path) -> None:
     facts = drives.read(node(tmp_path, {"/dev/vdb": "nvme_log_failed.json", "/dev/vdc": "ata_ssd.json"}))
 
@@ -158,7 +179,7 @@ def test_partial_output_with_a_bad_exit_code_is_kept(tmp_path: Path) -> None:
     assert kept is not None
     assert kept.serial == "SYN-NVME-1"
     assert said(facts, Level.GOOD) == ["1 of 3 drives are well"], "a verdict without its page is none"
-    assert "Read NVMe SMART/Health Information failed" in said(facts, Level.UNKNOWN)[0]
+    assert "tells no health: Read NVMe SMART/Health Information failed" in said(facts, Level.UNKNOWN)[0]
 
 
 @pytest.mark.usefixtures("there")
@@ -166,7 +187,9 @@ def test_a_drive_that_tells_no_health_is_never_called_well(tmp_path: Path) -> No
     facts = drives.read(node(tmp_path, {"/dev/vdb": "virtual.json", "/dev/vdc": "virtual.json"}))
 
     assert said(facts, Level.GOOD) == []
-    assert len(said(facts, Level.UNKNOWN)) == 2
+    assert [words.partition(")")[2] for words in said(facts, Level.UNKNOWN)] == [
+        " tells no health, as no virtual drive does: /dev/vdb: Unable to detect device type"
+    ] * 2
 
 
 @pytest.mark.usefixtures("there")

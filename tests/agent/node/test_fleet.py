@@ -3,23 +3,24 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from tests.agent.node.node_sample import settings
-from tests.agent.node.test_metrics import GOOD, SUBJECTS
+from tests.agent.node.test_cluster_watch import seen as seen_cluster
+from tests.agent.node.test_metrics import GOOD, SUBJECTS, seen
 from tests.agent.node.test_status import ALMOST, WELL
 
 from legalcloud.cli import main
 from legalcloud.commands import fleet
-from legalcloud.commands.fleet import cluster_of, gather, level
-from legalcloud.commands.ssh import Access, access_of
-from legalcloud.errors import InputError, SourceError
-from legalcloud.inventory import Inventory, load
+from legalcloud.commands.fleet import Row, cluster_of, gather, level
+from legalcloud.commands.ssh import Access
+from legalcloud.errors import SourceError
+from legalcloud.inventory import load
+from legalcloud.node import cluster_watch
 from legalcloud.node.probe import Seen
 from legalcloud.node.status import status, to_json
 from legalcloud.node.subject import Level
@@ -36,7 +37,8 @@ def _few_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answer(node: Node, looks: tuple[Seen[object], ...] = ALMOST, ago: timedelta = timedelta()) -> bytes:
     told = replace(settings(), node=node.name, site=node.site)
-    return to_json(status(told, SUBJECTS, looks, now=datetime.now(UTC) - ago, running=True))
+    known = (*SUBJECTS, cluster_watch.SUBJECT)
+    return to_json(status(told, known, looks, now=datetime.now(UTC) - ago, running=True))
 
 
 def test_every_node_is_a_row_in_the_order_of_the_inventory() -> None:
@@ -109,7 +111,7 @@ def test_what_a_node_prints_steers_no_terminal_and_no_table(capsys: pytest.Captu
         part["lines"] = [{"level": "finding", "words": "\x1b]0;owned\x07 [bold]", "remedy": ""}]
 
     rows = gather(NODES[:1], lambda _node: json.dumps(document).encode(), 5)
-    fleet._show(rows, fleet.Cluster(capacity=None, problem="nobody was asked"))
+    fleet._show(rows, cluster_of(rows))
 
     said = capsys.readouterr().out
     assert "\x1b" not in said
@@ -130,90 +132,59 @@ def test_a_fleet_of_no_nodes_is_unknown() -> None:
     assert level(gather((), answer, 1)) is Level.UNKNOWN
 
 
-SAMPLES = Path(__file__).parent / "samples/osds"
-CLUSTER = {"osd df tree": "osd_df_tree.json", "osd dump": "osd_dump.json", " df ": "df.json"}
+def watching(**looks: Seen[object]) -> tuple[Row, ...]:
+    """Give the rows of all nodes, of which these watch the cluster: `tko_1` is tko-1."""
+    told = {name.replace("_", "-"): (*ALMOST, look) for name, look in looks.items()}
+    return gather(NODES, lambda node: answer(node, told.get(node.name, ALMOST)), 5)
 
 
-def of_a_monitor(command: str) -> bytes:
-    return next((SAMPLES / name).read_bytes() for words, name in CLUSTER.items() if words in command)
+CLUSTER = seen("cluster", seen_cluster())
+
+
+def test_of_all_nodes_that_know_the_cluster_the_last_to_look_is_believed() -> None:
+    found = cluster_of(watching(tko_1=replace(CLUSTER, age_seconds=250.0), cwn_1=CLUSTER))
+
+    assert (found.node, found.level) == ("cwn-1", Level.GOOD)
+    assert "until the cluster refuses to write" in found.lines[0].words
+
+
+def test_a_cluster_with_an_osd_that_does_not_answer_is_no_fault_of_the_node_that_says_so() -> None:
+    rows = watching(tko_1=seen("cluster", seen_cluster(osds_down=1)))
+
+    assert [row.level for row in rows] == [Level.GOOD] * len(NODES)
+    assert level([*rows, cluster_of(rows)]) is Level.FINDING
+    assert cluster_of(rows).lines[0].words == "OSDs to which data goes and that do not answer: 1"
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        replace(CLUSTER, stale=True, age_seconds=2000.0),
+        replace(CLUSTER, success=False, problem="`cluster 3 3 2`: ceph osd df tree did not finish in 20 s"),
+        replace(CLUSTER, facts=None, age_seconds=None, stale=True, success=False, problem="no keyring"),
+    ],
+    ids=["old", "in doubt", "none"],
+)
+def test_what_is_old_or_in_doubt_is_not_believed_and_shows_in_its_nodes_row(look: Seen[object]) -> None:
+    rows = watching(tko_1=look)
+
+    assert (cluster_of(rows).node, cluster_of(rows).level) == (None, Level.UNKNOWN)
+    assert "nobody knows" in cluster_of(rows).lines[0].words
+    assert {row.node: row.level for row in rows if row.level is not Level.GOOD} == {"tko-1": Level.UNKNOWN}
+
+
+def test_an_age_that_is_no_number_is_not_believed() -> None:
+    def ask(node: Node) -> bytes:
+        document = json.loads(answer(node, (*ALMOST, CLUSTER)))
+        document["parts"][-1]["age_seconds"] = "young"
+        return json.dumps(document).encode()
+
+    assert cluster_of(gather(NODES, ask, 5)).node is None
 
 
 def over_ssh(looks: tuple[Seen[object], ...]) -> Callable[[Node, Access, str, float], bytes]:
-    """Answer both questions of the command as a node does."""
-    return lambda node, _access, command, _seconds: (
-        answer(node, looks) if "node status" in command else of_a_monitor(command)
-    )
-
-
-def test_monitors_that_hang_or_refuse_hold_up_none_that_answers() -> None:
-    let_go = threading.Event()
-
-    def ask(node: Node, command: str) -> bytes:
-        if node.name == "tko-1":
-            let_go.wait(20)
-        if node.name == "cwn-1":
-            raise SourceError("could not be asked: No route to host")
-        return of_a_monitor(command)
-
-    began = time.monotonic()
-    found = cluster_of(load(LAB), ask)
-
-    assert time.monotonic() - began < 3
-    assert (found.level, found.problem) == (Level.GOOD, "")
-    assert "until the cluster refuses to write" in found.words
-    let_go.set()
-
-
-def test_a_cluster_with_an_osd_that_does_not_answer_is_not_good() -> None:
-    def ask(_node: Node, command: str) -> bytes:
-        told = of_a_monitor(command)
-        return told.replace(b'"up"', b'"down"', 1) if "osd df" in command else told
-
-    found = cluster_of(load(LAB), ask)
-
-    assert found.level is Level.FINDING
-    assert "OSDs that do not answer: 1." in found.words
-
-
-def test_without_a_monitor_nobody_knows_what_the_cluster_takes() -> None:
-    def ask(node: Node, _command: str) -> bytes:
-        raise SourceError(f"no route to {node.name}")
-
-    found = cluster_of(load(LAB), ask)
-
-    assert found.level is Level.UNKNOWN
-    assert "Nobody knows" in found.words
-    assert "no route to " in found.words
-
-
-def test_without_a_plan_nobody_knows_either() -> None:
-    found = cluster_of(replace(load(LAB), plan=None), lambda _node, command: of_a_monitor(command))
-
-    assert found.level is Level.UNKNOWN
-
-
-def inventory(variables: Mapping[str, object]) -> Inventory:
-    return replace(load(LAB), variables=MappingProxyType(dict(variables)))
-
-
-def test_the_lab_is_reached_as_ansible_reaches_it() -> None:
-    assert access_of(load(LAB)) == Access(
-        user="ops",
-        key=Path("/var/lib/legalcloud-lab/ssh_key"),
-        known_hosts=Path("/var/lib/legalcloud-lab/known_hosts"),
-    )
-
-
-def test_without_variables_it_is_root_with_ones_own_key_and_known_hosts() -> None:
-    assert access_of(inventory({})) == Access(
-        user="root", key=None, known_hosts=Path("~/.ssh/known_hosts").expanduser()
-    )
-
-
-@pytest.mark.parametrize("value", ["{{ lookup('env', 'USER') }}", "{{ absent }}", "{{ loop }}", 7])
-def test_a_variable_that_only_ansible_can_read_is_refused(value: object) -> None:
-    with pytest.raises(InputError, match="ansible_user"):
-        access_of(inventory({"ansible_user": value, "loop": "{{ loop }}"}))
+    """Answer as nodes do that all watch the cluster."""
+    return lambda node, _access, _command, _seconds: answer(node, (*looks, CLUSTER))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +204,22 @@ def test_the_command_shows_a_table_and_its_exit_code_is_the_worst_row(
 
     out = capsys.readouterr().out
     assert said in out
+    assert out.count("tenants can store") == 1, "the cluster is told of once"
     assert all(node.name in out for node in NODES)
+
+
+def test_a_node_without_an_agent_is_given_less_time_than_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: set[str] = set()
+
+    def hears(node: Node, _access: Access, command: str, _seconds: float) -> bytes:
+        commands.add(command)
+        return answer(node)
+
+    monkeypatch.setattr(fleet, "over_ssh", hears)
+    for seconds in ("10", "2"):
+        main(["fleet", "status", "-i", str(LAB), "--seconds", seconds])
+
+    assert {command.rpartition(" --json ")[2] for command in commands} == {"--seconds 7", "--seconds 1"}
 
 
 def test_for_machines_every_status_is_there_whole(
@@ -247,3 +233,5 @@ def test_for_machines_every_status_is_there_whole(
     assert document["level"] == "finding"
     assert [entry["node"] for entry in document["nodes"]] == [node.name for node in NODES]
     assert document["nodes"][0]["status"]["parts"][0]["facts"]["failed"] == ["ceph-osd@1.service"]
+    assert document["cluster"]["level"] == "good"
+    assert document["cluster"]["part"]["facts"]["seen"]["capacity"]["advised_bytes"] > 0

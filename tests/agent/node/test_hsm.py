@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,9 @@ class Tool:
 def node(tmp_path: Path, tool: Tool) -> World:
     (tmp_path / hsm.CONFIGURATION).parent.mkdir(parents=True)
     (tmp_path / hsm.CONFIGURATION).write_bytes(sample("hsm.json"))
-    return World(settings=settings(), run=Commands({}), ask=tool, root=tmp_path)
+    told = settings()
+    paths = replace(told.paths, history=tmp_path / "history")
+    return World(settings=replace(told, paths=paths), run=Commands({}), ask=tool, root=tmp_path, keeps=True)
 
 
 def test_a_recorded_token_is_there_with_its_keys() -> None:
@@ -86,7 +88,41 @@ def test_a_pin_that_was_refused_is_not_tried_again(tmp_path: Path) -> None:
 
     assert first == second
     assert tool.asked == ["kms"]
-    assert "then restart the agent" in words(first.tokens["kms"], level=Level.FINDING)
+    said = words(first.tokens["kms"], level=Level.FINDING)
+    assert "then remove /var/lib/legalcloud-agent/hsm-refused and restart the agent" in said
+
+
+def test_a_restart_of_the_agent_does_not_try_a_refused_pin_again_until_a_person_says_so(tmp_path: Path) -> None:
+    tool = Tool([sample("pin_wrong.json"), sample("kms.json")])
+    place = node(tmp_path, tool)
+
+    first, restarted = hsm.Reader()(place), hsm.Reader()(place)
+    assert (first, tool.asked) == (restarted, ["kms"])
+
+    (tmp_path / hsm.REFUSED).unlink()
+    assert hsm.Reader()(place).tokens["kms"].reason == "good"
+
+
+def test_who_looks_once_minds_the_refusal_and_writes_none(tmp_path: Path) -> None:
+    tool = Tool([sample("pin_wrong.json")] * 2)
+    place = node(tmp_path, tool)
+
+    hsm.Reader()(replace(place, keeps=False))
+    assert not (tmp_path / hsm.REFUSED).exists()
+
+    hsm.Reader()(place)
+    hsm.Reader()(replace(place, keeps=False))
+    assert len(tool.asked) == 2
+
+
+def test_refusals_that_cannot_be_read_stop_every_try(tmp_path: Path) -> None:
+    tool = Tool([])
+    place = node(tmp_path, tool)
+    (tmp_path / hsm.REFUSED).write_text("{")
+
+    with pytest.raises(ParseError):
+        hsm.Reader()(place)
+    assert tool.asked == []
 
 
 def test_an_answer_that_nobody_understands_is_not_asked_for_again(tmp_path: Path) -> None:
@@ -121,6 +157,11 @@ def test_whatever_the_hsm_s_tool_says_is_facts_or_a_parse_error(mutations: int) 
     answers = [sample(name) for name in ("kms.json", "evidence.json", "absent.json", "pin_wrong.json")]
 
     fuzz.facts_or_parse_error(hsm.token, answers, mutations)
+
+
+@fuzz.lengths
+def test_whatever_stands_in_the_file_of_refusals_is_facts_or_a_parse_error(mutations: int) -> None:
+    fuzz.facts_or_parse_error(hsm.refusals, [b'{"kms": ["pin-wrong", "token refused the PIN"]}'], mutations)
 
 
 @fuzz.lengths

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tests.agent.node import fuzz
 from tests.agent.node.node_sample import HERE, settings, world
 
-from legalcloud.advisories import shipped
+from legalcloud.advisories import compared_on, shipped
 from legalcloud.errors import ParseError
 from legalcloud.node import packages
 from legalcloud.node.packages import Packages, Updates
@@ -23,6 +24,7 @@ BUILD = "#1 SMP PREEMPT_DYNAMIC Debian 6.12.57-1 (2025-11-05)"
 WELL = Packages(
     ceph="20.2.4+ds-2",
     faults=(),
+    advisories_age_days=30,
     kernel=TRIXIE,
     kernel_installed=TRIXIE,
     reboot_needed=False,
@@ -48,6 +50,18 @@ def test_a_version_with_known_faults_names_them() -> None:
 
     assert faults is not None
     assert {"CVE-2025-30156", "mgr-pyo3-subinterpreters"} <= set(faults)
+
+
+def test_the_list_of_faults_says_on_which_day_it_was_compared() -> None:
+    assert compared_on() == compared_on(b"compared_on: 2026-11-23\nceph: []\n") == date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"ceph: []", b"compared_on: soon", b"compared_on: 2026-11-23T10:00:00Z", b"[", b"", b"- 1"]
+)
+def test_a_list_of_faults_without_a_day_is_refused(raw: bytes) -> None:
+    with pytest.raises(ParseError):
+        compared_on(raw)
 
 
 def test_a_node_without_ceph_or_with_two_versions_of_it_is_not_free_of_faults() -> None:
@@ -140,6 +154,8 @@ def test_a_node_that_is_up_to_date_has_good_lines_only() -> None:
     ("part", "level", "said"),
     [
         ({"faults": ("CVE-2025-30156",)}, Level.FINDING, "has known faults: CVE-2025-30156"),
+        ({"advisories_age_days": 31}, Level.UNKNOWN, "none of the faults that were known 31 days ago"),
+        ({"advisories_age_days": 31, "faults": ("CVE-2025-30156",)}, Level.FINDING, "has known faults: CVE-2025-30156"),
         ({"faults": None}, Level.UNKNOWN, "nobody knows its faults"),
         ({"reboot_needed": True}, Level.FINDING, "and a newer"),
         ({"updates": Updates(pending=3, security=1)}, Level.FINDING, "3 updates wait, 1 of them for security"),

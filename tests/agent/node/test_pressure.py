@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_a_machine_without_any_of_it_is_unknown_and_not_good(tmp_path: Path) -> 
     assert (seen.memory, seen.up_seconds, set(seen.stalls.values())) == (None, None, {None})
     levels = {line.words: line.level for line in pressure.lines(seen)}
     assert levels["memory is unknown"] is Level.UNKNOWN
+    assert levels["nobody knows how long tasks wait for cpu, memory, io"] is Level.UNKNOWN
     assert levels["time since the start is unknown"] is Level.UNKNOWN
 
 
@@ -80,8 +82,15 @@ def _without_room() -> Pressure:
     return Pressure(memory=None, stalls={}, rooms={"/absent": None}, up_seconds=None)
 
 
-def test_a_node_at_ease_has_no_finding() -> None:
-    assert findings(facts()) == []
+def test_a_node_at_ease_has_good_lines_only() -> None:
+    assert {line.level for line in pressure.lines(facts())} == {Level.GOOD}
+
+
+def test_a_stall_that_one_file_does_not_tell_is_unknown_by_name() -> None:
+    seen = replace(facts(), stalls={**facts().stalls, "io": None})
+
+    (line,) = (line for line in pressure.lines(seen) if line.level is Level.UNKNOWN)
+    assert line.words == "nobody knows how long tasks wait for io"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.agent.node.node_sample import Commands
+from tests.agent.node.node_sample import HERE, Commands
 from tests.agent.signing_sample import authority
 
 from legalcloud.errors import CommandError, SourceTimeoutError
@@ -71,6 +71,9 @@ def test_a_deed_runs_its_own_command_with_the_argument_last(tmp_path: Path) -> N
         b"smart /dev/sda\n\n",
         b"smart /dev/sda\nruleset\n",
         b"osds 1\n",
+        b"cluster 3 3\n",
+        b"cluster 3 3 0\n",
+        b"cluster 3 3 --id=admin\n",
         b"osds\0\n",
         b"hsm ../kms\n",
         b"ruleset \n",
@@ -162,6 +165,40 @@ def test_certificates_are_told_by_path_and_a_broken_one_is_null(tmp_path: Path) 
     assert told[f"{tmp_path}/broken.crt"] is None
     assert "subject=CN=test CA" in told[f"{tmp_path}/pki/ca.crt"]
     assert len(told) == 2
+
+
+def cluster_answers(**instead: bytes) -> tuple[tuple[tuple[str, ...], bytes], ...]:
+    """Let Ceph answer as it did on the lab, to the agent's own user and to no other."""
+    user = ("ceph", "--id", "agent", "--connect-timeout", "5")
+    recorded = {name: (HERE / f"samples/osds/{name}.json").read_bytes() for name in ("osd_df_tree", "osd_dump")}
+    told = {**recorded, **instead}
+    return tuple(((*user, *name.split("_"), "--format", "json"), raw) for name, raw in told.items())
+
+
+def test_what_still_fits_into_the_cluster_is_worked_out_before_it_is_told(tmp_path: Path) -> None:
+    told = json.loads(unpacked(ask_for(b"cluster 3 3 2\n", tmp_path, *cluster_answers()), "cluster").output)
+
+    assert (told["raw_bytes"], told["osds_down"], told["limited_by"]) == (12 * 2**33, 0, "osd.10")
+    assert 0 < told["advised_bytes"] < told["until_full_bytes"] < told["raw_bytes"] / 2
+
+
+@pytest.mark.parametrize("instead", [{"osd_df_tree": b"{}"}, {"osd_dump": b""}])
+def test_what_ceph_does_not_tell_is_refused_and_not_guessed(instead: dict[str, bytes], tmp_path: Path) -> None:
+    said = ask_for(b"cluster 3 3 2\n", tmp_path, *cluster_answers(**instead))
+
+    with pytest.raises(CommandError, match="ceph osd d"):
+        unpacked(said, "cluster")
+
+
+def test_a_cluster_without_a_quorum_is_an_error_in_ceph_s_own_words(tmp_path: Path) -> None:
+    def no_quorum(argv: Sequence[str], *, seconds: float) -> Done:
+        assert seconds <= DEEDS["cluster"].seconds
+        return Done(exit_code=1, output=b"", errors=b"[errno 110] RADOS timed out (error connecting to the cluster)")
+
+    said = answer(b"cluster 3 3 2\n", locks=tmp_path / "locks", run_it=no_quorum)
+
+    with pytest.raises(CommandError, match=r"ceph osd df tree: exit code 1: \[errno 110\] RADOS timed out"):
+        unpacked(said, "cluster")
 
 
 def test_no_deed_can_be_given_a_path_of_ones_own() -> None:

@@ -124,6 +124,27 @@ def test_a_hung_probe_fails_at_its_deadline_while_others_go_on_and_gets_no_secon
     run.stop()
 
 
+def test_a_probe_that_hangs_from_its_start_has_failed_once_its_deadline_is_over() -> None:
+    clock, let_go, started = Hand(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        started.set()
+        let_go.wait(10)
+
+    run = board(hang, clock=clock)
+    run.start()
+    assert started.wait(5)
+
+    successes = []
+    for seconds in (0, 2, 0.1, 3600):
+        clock.now += seconds
+        successes.append(run.look()[0].success)
+    let_go.set()
+    run.stop()
+
+    assert successes == [None, None, False, False], "so /readyz does not wait for it for ever"
+
+
 def test_looking_does_not_wait_for_a_probe_that_hangs() -> None:
     let_go = threading.Event()
     run = board(lambda: let_go.wait(10))

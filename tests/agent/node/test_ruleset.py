@@ -88,17 +88,17 @@ def accept_by_default(objects: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("change", [drop_last_rule, open_a_port, add_an_address, accept_by_default])
 def test_a_rule_that_is_changed_by_hand_changes_the_digest(change: Any) -> None:  # noqa: ANN401 -- any of these
-    objects, before = listed(), ruleset.parse(GATEWAY).sha256
+    objects, before = listed(), ruleset.parse(GATEWAY).table_sha256
     change(objects)
 
     facts = parsed(objects, recorded=before)
 
     assert facts.as_recorded is False
-    assert any("changed a rule by hand" in line for line in words(facts, Level.FINDING))
+    assert any("somebody changed one by hand" in line for line in words(facts, Level.FINDING))
 
 
 def test_the_recorded_digest_is_kept_apart_from_none() -> None:
-    digest = ruleset.parse(GATEWAY).sha256
+    digest = ruleset.parse(GATEWAY).table_sha256
 
     assert ruleset.parse(GATEWAY).as_recorded is None
     assert ruleset.parse(GATEWAY, recorded=digest).as_recorded is True
@@ -133,11 +133,14 @@ def test_a_table_of_somebody_else_is_named_and_its_policy_does_not_pass_for_ours
     ]
 
     alone = parsed([{"metainfo": {}}, *strange])
+    before = ruleset.parse(GATEWAY)
+    beside = parsed([*listed(), *strange], recorded=before.table_sha256)
 
     assert alone.egress_denied is False
-    assert "tables of the packet filter that are not ours: ip docker" in words(
-        parsed([*listed(), *strange]), Level.FINDING
-    )
+    assert words(beside, Level.FINDING) == ["tables of the packet filter that are not ours: ip docker"]
+    assert beside.as_recorded is True, "our own table is as it was"
+    assert (before.sha256, before.table_sha256) == (before.table_sha256, beside.table_sha256)
+    assert beside.sha256 != before.sha256
 
 
 def test_no_output_is_no_empty_ruleset() -> None:

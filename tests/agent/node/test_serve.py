@@ -29,6 +29,7 @@ class Site:
     folder: Path
     ca: Holder
     port: int
+    server: Server
 
     def context(self, client: str | None = "client") -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.folder / "ca.crt")
@@ -68,7 +69,7 @@ def running(folder: Path, server: Server, ca: Holder) -> Iterator[Site]:
     thread = threading.Thread(target=forever, daemon=True)
     thread.start()
     try:
-        yield Site(folder=folder, ca=ca, port=listener.getsockname()[1])
+        yield Site(folder=folder, ca=ca, port=listener.getsockname()[1], server=server)
     finally:
         loop.call_soon_threadsafe(task.cancel)
         thread.join(5)
@@ -99,7 +100,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
         "/broken": broken,
         "/large": large,
     }
-    with running(tmp_path, Server(pages=pages, contexts=Contexts(settings(tmp_path).tls)), ca) as found:
+    tls = settings(tmp_path).tls
+    with running(tmp_path, Server(pages=pages, contexts=Contexts(tls), clients=frozenset(tls.clients)), ca) as found:
         yield found
 
 
@@ -147,6 +149,27 @@ def test_a_certificate_that_signs_statements_opens_no_connection(site: Site) -> 
     write(site.folder, "statement", issue(site.ca, "cwn-1", purposes=SIGNING))
 
     assert refused(site, "statement")
+
+
+def test_a_client_of_our_ca_that_is_not_named_is_told_so_counted_and_gets_no_page(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(site.folder, "other", issue(site.ca, "sht-2"))
+
+    status, said = site.get("/metrics", client="other")
+
+    assert (status, said) == (403, b"/etc/legalcloud/agent.yml has no name of this certificate in tls.clients\n")
+    assert [site.get(path, client="other")[0] for path in ("/healthz", "/nowhere")] == [403, 403]
+    assert site.get("/metrics") == (200, b"series\n")
+    assert site.server.refused == 3
+    assert "refused a client named ['sht-2']" in caplog.text
+
+
+@pytest.mark.parametrize("names", [("cwn-1", ()), ("prometheus", ("cwn-1", "cwn-1.example"))])
+def test_a_common_name_or_an_alternative_name_lets_a_client_in(site: Site, names: tuple[str, tuple[str, ...]]) -> None:
+    write(site.folder, "named", issue(site.ca, names[0], names=names[1]))
+
+    assert site.get("/metrics", client="named")[0] == 200
 
 
 def test_tls_before_1_2_is_refused(site: Site) -> None:
@@ -244,16 +267,37 @@ def test_a_connection_rests_between_requests_longer_than_an_answer_may_take(
             time.sleep(0.5)
 
 
-def test_at_one_connection_too_many_the_oldest_goes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "MOST_CONNECTIONS", 3)
-    first = socket.create_connection(("127.0.0.1", site.port), timeout=5)
-    others = [socket.create_connection(("127.0.0.1", site.port), timeout=5) for _ in range(2)]
+def asked(connection: ssl.SSLSocket) -> bytes:
+    connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    return connection.recv(4096)
 
-    assert site.get("/metrics")[0] == 200
-    assert first.recv(10) == b""
 
-    for one in (first, *others):
-        one.close()
+def test_at_one_client_too_many_the_oldest_goes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "MOST_CONNECTIONS", 2)
+    with site.connect() as first, site.connect() as second, site.connect() as third:
+        assert b"200 OK" in asked(third)
+        assert b"200 OK" in asked(second)
+        with suppress(OSError):
+            assert asked(first) == b""
+
+
+def test_strangers_push_out_strangers_and_never_a_client_that_has_shown_who_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "MOST_STRANGERS", 3)
+    write(site.folder, "other", issue(site.ca, "sht-2"))
+    with site.connect() as client, site.connect("other") as other:
+        assert b"200 OK" in asked(client)
+        silent = [socket.create_connection(("127.0.0.1", site.port), timeout=5) for _ in range(9)]
+
+        assert silent[0].recv(10) == b"", "the oldest of them is dropped"
+        with suppress(OSError):
+            assert asked(other) == b"", "a certificate of our CA alone protects nobody"
+        assert b"200 OK" in asked(client)
+        assert site.get("/metrics")[0] == 200, "and a new client comes in"
+
+        for one in silent:
+            one.close()
 
 
 def served_by(site: Site) -> int:
@@ -326,7 +370,7 @@ def test_the_node_is_ready_when_every_probe_has_run_and_a_hung_one_does_not_hold
 
     let_go.set()
     board.stop()
-    assert (status, ready[0]) == (200, 200)
+    assert (status, ready) == (200, (200, b"every probe has run, or run out of time\n"))
     assert b'legalcloud_probe_success{probe="units"} 0.0' in text
     assert times[10] < 0.25, "the median scrape, on a machine that does other things too"
 

@@ -15,14 +15,15 @@ node: tko-1
 site: tko
 rack: r1
 listen: {address: 10.77.1.11}
-tls: {certificate: /etc/legalcloud/pki/agent.crt, key: /etc/legalcloud/pki/agent.key, ca: /etc/legalcloud/pki/ca.crt}
+tls: {certificate: /etc/pki/agent.crt, key: /etc/pki/agent.key, ca: /etc/pki/ca.crt, clients: [tko-3, cwn-3]}
 statement: {certificate: /etc/legalcloud/pki/s.crt, key: /etc/legalcloud/pki/s.key, ca: /etc/legalcloud/pki/ca.crt}
 drives:
   - {serial: LAB-tko-1-1, use: osd}
 services: [chrony.service, ceph-osd@1.service]
 filesystems: [/, /var/lib]
 openbao: https://127.0.0.1:8200
-plan: {k: 3, m: 3}
+plan: {k: 3, m: 3, shards_per_site: 2}
+watches_cluster: true
 probes: {units: {every_seconds: 60}}
 paths: {history: /var/lib/history}
 """
@@ -44,9 +45,11 @@ def test_a_whole_file_is_read_and_what_is_left_out_has_its_usual_value(tmp_path:
     told = read(tmp_path, WHOLE)
 
     assert (told.node, told.listen.address, told.listen.port) == ("tko-1", ip_address("10.77.1.11"), PORT)
+    assert told.tls.clients == ("tko-3", "cwn-3")
     assert told.drives == (Drive(serial="LAB-tko-1-1", use=DriveUse.OSD),)
-    assert told.plan == Shards(k=3, m=3)
+    assert told.plan == Shards(k=3, m=3, shards_per_site=2)
     assert told.plan.data_share == 0.5
+    assert told.watches_cluster
     assert told.filesystems == (Path("/"), Path("/var/lib"))
     assert told.probes == {"units": Pace(every_seconds=60, deadline_seconds=None)}
     assert (told.paths.history, told.paths.status) == (
@@ -62,15 +65,25 @@ def test_a_whole_file_is_read_and_what_is_left_out_has_its_usual_value(tmp_path:
         ("node: tko-1", "node: TKO", ":1: node: is 'TKO'. Use a-z"),
         ("{address: 10.77.1.11}", "{address: tko-1}", ":4: listen.address: is 'tko-1', not an IP address. Write"),
         ("{address: 10.77.1.11}", "{address: 10.77.1.11, port: 0}", ":4: listen.port: is 0. Write a port between"),
-        ("key: /etc/legalcloud/pki/agent.key", "key: agent.key", ":5: tls.key: is 'agent.key', not an absolute path"),
+        ("key: /etc/pki/agent.key", "key: agent.key", ":5: tls.key: is 'agent.key', not an absolute path"),
+        (", clients: [tko-3, cwn-3]", "", ":5: tls: lacks the key clients. Add it"),
+        ("[tko-3, cwn-3]", "[]", ":5: tls.clients: is empty. List at least one"),
+        ("[tko-3, cwn-3]", "['*']", ":5: tls.clients[0]: is '*'. Write a name as it stands in the client's"),
         ("use: osd", "use: tape", ":8: drives[0].use: is 'tape'. Choose from: osd"),
         ("chrony.service", "chrony", ":9: services[0]: is 'chrony'. Write the unit's whole name"),
         ("chrony.service", "--version.service; ls", "services[0]"),
         ("{units:", "{unit:", "probes.unit: is not a key that belongs here. Known keys: pressure, units"),
         ("every_seconds: 60", "every_seconds: fast", "probes.units.every_seconds: is 'fast'. Write seconds between"),
         ("https://127", "ftp://127", ":11: openbao: is 'ftp://127.0.0.1:8200'. Write https://HOST:PORT"),
-        ("{k: 3, m: 3}", "{k: 0, m: 3}", ":12: plan.k: is 0. Write a whole number of at least 1"),
-        ("/var/lib/history", "/var/../history", ":14: paths.history: is '/var/../history', not an absolute path"),
+        (
+            "{k: 3, m: 3, shards_per_site: 2}",
+            "{k: 0, m: 3, shards_per_site: 2}",
+            ":12: plan.k: is 0. Write a whole number of at least 1",
+        ),
+        ("shards_per_site: 2", "shards_per_site: 4", ":12: plan: spreads 3+3 shards by 4. Copy it from plan.yml"),
+        ("watches_cluster: true", "watches_cluster: hk", ":13: watches_cluster: is 'hk'. Write true or false"),
+        ("plan: {k: 3, m: 3, shards_per_site: 2}", "", ":13: watches_cluster: needs the plan. Add the key plan"),
+        ("/var/lib/history", "/var/../history", ":15: paths.history: is '/var/../history', not an absolute path"),
     ],
 )
 def test_a_wrong_value_is_refused_with_file_line_key_and_remedy(tmp_path: Path, old: str, new: str, said: str) -> None:

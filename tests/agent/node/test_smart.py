@@ -40,12 +40,7 @@ def test_a_failing_hard_disk_shows_each_of_its_faults() -> None:
         media_errors=117,
         self_test=SelfTest.FAILED,
     )
-    assert disk.troubles == (
-        "the drive says that it is failing",
-        "an attribute is below its threshold: the drive is about to fail",
-        "the drive's error log has entries",
-        "the drive's self-test log has failures",
-    )
+    assert disk.exit_status == 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7, "fails, is below a threshold, has logged both"
 
 
 def test_an_ssd_says_its_wear_and_an_attribute_that_is_not_in_use_says_nothing() -> None:
@@ -133,7 +128,7 @@ def test_a_log_page_that_failed_costs_its_own_facts_and_no_others() -> None:
         "nvme_self_test_log",
     )
     assert disk.messages[0].startswith("Read NVMe SMART/Health Information failed")
-    assert disk.troubles == ("a command to the drive failed, or what it answered was damaged",)
+    assert disk.exit_status == 1 << 2, "a command to the drive failed"
 
 
 def test_temperature_and_age_are_taken_from_the_nvme_page_where_only_that_has_them() -> None:

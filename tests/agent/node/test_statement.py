@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.agent.node.node_sample import SIGNING, issue, key_pem, settings, write
@@ -32,6 +33,7 @@ SAID = Statement(
     counter=17,
     issued_at=NOW,
     identity=Identity(machine_id="1" * 32, dmi_serial=None, boot_id="2" * 32),
+    running=True,
     probes=probes(status(settings(), SUBJECTS, GOOD, now=NOW, running=True).parts),
 )
 
@@ -125,10 +127,37 @@ def test_a_time_far_from_the_askers_is_refused(ca: Holder, node: Holder, after: 
     assert "and came in at" in refused(signed(node), ca, after=after)
 
 
+@pytest.mark.parametrize("counter", [0, -1])
+def test_a_counter_that_no_node_can_have_reached_is_refused(ca: Holder, node: Holder, counter: int) -> None:
+    with pytest.raises(ParseError, match="not a statement of the form"):
+        verify(signed(node, replace(SAID, counter=counter)), ca_pem=ca.pem, nonce=NONCE, node="tko-1", received_at=NOW)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"success": False, "stale": True, "age_seconds": "640.0", "duration_seconds": "605.0", "problem": "no answer"},
+        {"success": None, "stale": True, "age_seconds": None, "duration_seconds": None, "problem": None},
+    ],
+    ids=["late", "never ended"],
+)
+def test_who_asks_sees_a_run_that_goes_on(ca: Holder, node: Holder, seen: dict[str, Any]) -> None:
+    numbers = {key: float(one) for key, one in seen.items() if key.endswith("seconds") and one}
+    look = replace(GOOD[0], **seen | numbers)
+    parts = status(settings(), SUBJECTS, (look,), now=NOW, running=True).parts
+    raw = signed(node, replace(SAID, probes=probes(parts)))
+
+    said, _signer = verify(raw, ca_pem=ca.pem, nonce=NONCE, node="tko-1", received_at=NOW)
+
+    units = said.probes["units"]
+    assert isinstance(units, dict)
+    assert {key: units[key] for key in seen} == seen
+
+
 def test_what_is_no_statement_cannot_be_read(ca: Holder) -> None:
     for raw in (b"", b"{}", b"null\n"):
         with pytest.raises(ParseError):
-            verify(raw, ca_pem=ca.pem, nonce=NONCE, node="tko-1")
+            verify(raw, ca_pem=ca.pem, nonce=NONCE, node="tko-1", received_at=NOW)
 
 
 def test_a_signed_file_of_another_kind_is_no_statement(
@@ -139,7 +168,7 @@ def test_a_signed_file_of_another_kind_is_no_statement(
     monkeypatch.undo()
 
     with pytest.raises(ParseError, match="record"):
-        verify(record, ca_pem=ca.pem, nonce=NONCE, node="tko-1")
+        verify(record, ca_pem=ca.pem, nonce=NONCE, node="tko-1", received_at=NOW)
 
 
 @pytest.mark.parametrize("nonce", ["", "ab" * 15, "AB" * 16, "ab" * 65, "xy" * 16])
@@ -248,10 +277,11 @@ def test_the_command_prints_a_statement_that_holds_and_counts_on(
 ) -> None:
     (tmp_path / "ca.crt").write_bytes(ca.pem)
     write(tmp_path, "statement", node)
-    files = "{{certificate: {0}/{1}.crt, key: {0}/{1}.key, ca: {0}/ca.crt}}"
+    files = "{{certificate: {0}/{1}.crt, key: {0}/{1}.key, ca: {0}/ca.crt{2}}}"
     (tmp_path / "agent.yml").write_text(
         "node: tko-1\nsite: tko\nrack: r1\nlisten: {address: 127.0.0.1}\n"
-        f"tls: {files.format(tmp_path, 'agent')}\nstatement: {files.format(tmp_path, 'statement')}\n"
+        f"tls: {files.format(tmp_path, 'agent', ', clients: [tko-1]')}\n"
+        f"statement: {files.format(tmp_path, 'statement', '')}\n"
         f"paths: {{status: {tmp_path}/s, helper: {tmp_path}/h, counter: {tmp_path}/counter}}\n"
     )
     words = ["node", "statement", "--nonce", NONCE, "--settings", str(tmp_path / "agent.yml")]
@@ -262,5 +292,6 @@ def test_the_command_prints_a_statement_that_holds_and_counts_on(
         raw = capfdbinary.readouterr().out
         said, _signer = verify(raw, ca_pem=ca.pem, nonce=NONCE, node="tko-1", received_at=datetime.now(UTC))
         counters.append(said.counter)
+        assert not said.running, "no daemon told it"
 
     assert counters == [1, 2]

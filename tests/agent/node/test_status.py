@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -16,15 +17,18 @@ import pytest
 from tests.agent.node.node_sample import settings
 from tests.agent.node.test_metrics import GOOD, SUBJECTS
 
+from legalcloud import answer
+from legalcloud.cli import main
+from legalcloud.commands import node
 from legalcloud.commands.node import ask_daemon, rows
-from legalcloud.errors import InputError, ParseError
-from legalcloud.node.probe import Seen
+from legalcloud.errors import InputError, ParseError, SourceError
+from legalcloud.node.probe import Board, Probe, Seen
 from legalcloud.node.status import Status, from_json, plain, status, to_json
 from legalcloud.node.subject import Level
 
 NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 WELL = (replace(GOOD[0], facts=replace(GOOD[0].facts, expected={}, failed=())), GOOD[1])  # type: ignore[type-var]  # a dataclass
-ALMOST = (WELL[0], replace(WELL[1], facts=replace(WELL[1].facts, rooms={})))  # type: ignore[type-var]  # as above
+ALMOST = (WELL[0], replace(WELL[1], facts=replace(WELL[1].facts, rooms={}, stalls={})))  # type: ignore[type-var]  # as above
 
 
 def told(*looks: Seen[object], running: bool = True) -> Status:
@@ -56,7 +60,7 @@ def test_a_finding_comes_before_the_rest_of_its_subject_and_with_what_to_do() ->
         "ceph-osd@1.service is failed (failed), and shall be active",
     ]
     assert "systemctl status ceph-osd@1.service" in lines[2]
-    assert [line.split()[1] for line in lines if line.startswith("  pressure")] == ["unknown", *["good"] * 4]
+    assert [line.split()[1] for line in lines if line.startswith("  pressure")] == [*["unknown"] * 2, *["good"] * 4]
 
 
 def test_facts_that_are_old_are_no_longer_good_but_a_finding_stays_one() -> None:
@@ -76,7 +80,7 @@ def test_a_failure_with_fresh_facts_is_unknown() -> None:
 def test_a_probe_that_has_not_ended_is_unknown() -> None:
     waiting = replace(GOOD[0], facts=None, age_seconds=None, success=None, stale=True)
 
-    assert [line.words for line in told(waiting).lines] == ["not looked at yet"]
+    assert [line.words for line in told(waiting).lines] == ["its first look has not ended yet"]
 
 
 def test_a_daemon_that_is_away_is_a_finding_though_all_else_is_good() -> None:
@@ -136,7 +140,7 @@ def saying(path: Path, raw: bytes) -> Iterator[None]:
 
         def one() -> None:
             connection, _ = listener.accept()
-            with connection:
+            with connection, suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(raw)
 
         thread = threading.Thread(target=one, daemon=True)
@@ -149,6 +153,40 @@ def test_the_running_daemon_is_asked_over_its_socket(tmp_path: Path) -> None:
     raw = to_json(told(*GOOD))
     with saying(tmp_path / "s", raw):
         assert ask_daemon(tmp_path / "s") == raw
+
+
+def test_a_daemon_that_never_ends_its_answer_is_cut_off(tmp_path: Path) -> None:
+    with (
+        saying(tmp_path / "s", b"x" * (answer.MOST_BYTES + 2**17)),
+        pytest.raises(SourceError, match="more than 4194304"),
+    ):
+        ask_daemon(tmp_path / "s")
+
+
+def test_a_daemon_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node, "_ANSWER_SECONDS", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        with pytest.raises(SourceError, match="timed out"):
+            ask_daemon(tmp_path / "s")
+
+
+def test_what_has_not_ended_when_the_answer_is_due_is_unknown_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    let_go = threading.Event()
+    hangs: Probe[object] = Probe(name="units", every_seconds=30, deadline_seconds=120, read=lambda: let_go.wait(20))
+    monkeypatch.setattr(node, "board_of", lambda _settings: Board((hangs,)))
+    monkeypatch.setattr(node, "_settings", lambda _args: settings(tmp_path))
+
+    began = time.monotonic()
+    code = main(["node", "status", "--json", "--seconds", "0.2"])
+    let_go.set()
+
+    assert (code, time.monotonic() - began < 5) == (1, True)
+    (part,) = from_json(capsysbinary.readouterr().out).parts
+    assert (part.success, [line.words for line in part.lines]) == (None, ["its first look has not ended yet"])
 
 
 def test_a_daemon_that_is_not_there_or_left_its_socket_behind_gives_no_status(tmp_path: Path) -> None:

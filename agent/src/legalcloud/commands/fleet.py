@@ -5,40 +5,34 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from legalcloud import plan
 from legalcloud.commands.node import EXITS
 from legalcloud.commands.ssh import access_of, over_ssh
 from legalcloud.errors import Exit, LegalcloudError, ParseError
-from legalcloud.inventory import Inventory, load
-from legalcloud.node.cluster import ClusterCapacity, of_cluster
-from legalcloud.node.status import Status, from_json, plain
-from legalcloud.node.subject import Level
+from legalcloud.inventory import load
+from legalcloud.node import cluster_watch
+from legalcloud.node.status import Part, Status, from_json, plain
+from legalcloud.node.subject import Level, Line
 from legalcloud.node.subjects import NAMES
-from legalcloud.node.usage import cluster_usage
 from legalcloud.register import Node
 
 if TYPE_CHECKING:
     from legalcloud.commands import Verbs
 
 ASK = "sudo -n /usr/local/bin/legalcloud node status --json"  # not every sudo looks there
-ASK_CLUSTER = tuple(
-    f"sudo -n ceph --connect-timeout 5 {words} --format json" for words in ("osd df tree", "df", "osd dump")
-)
-DATA_POOL = "hk.rgw.buckets.data"
 SECONDS = 10.0
+_STARTING_SECONDS = 3.0
+"""Of that, for SSH, sudo and Python; a node without an agent spends the rest on running its probes once."""
 OLD = timedelta(minutes=5)
 """A status that is further from now is of a clock or an agent that stands still."""
-_GIB = 2**30
 _STYLES = {Level.GOOD: "green", Level.FINDING: "bold red", Level.UNKNOWN: "yellow"}
 
 
@@ -54,15 +48,23 @@ class Row:
     """Why not; empty if it could."""
 
     @property
+    def lines(self) -> tuple[Line, ...]:
+        """What it says of itself; what it knows of the cluster is said once for all."""
+        if self.status is None:
+            return ()
+        own = tuple(part for part in self.status.parts if _cluster_age_seconds(part) is None)
+        return replace(self.status, parts=own).lines
+
+    @property
     def level(self) -> Level:
-        return Level.UNKNOWN if self.status is None else self.status.level
+        return level(self.lines)
 
     @property
     def words(self) -> str:
         """The worst line, and how many more there are of its kind."""
         if self.status is None:
             return self.problem
-        said = [line.words for line in self.status.lines if line.level is self.level]
+        said = [line.words for line in self.lines if line.level is self.level]
         if self.level is Level.GOOD:
             return f"{len(said)} things looked at"
         return said[0] + (f" (and {len(said) - 1} more)" if len(said) > 1 else "")
@@ -70,30 +72,31 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """What a monitor says still fits."""
+    """What the node of a monitor knows of the cluster."""
 
-    capacity: ClusterCapacity | None
-    """None if none could be asked."""
-    problem: str
-    """Why not; empty if one could."""
+    node: str | None = None
+    """None if no node knows."""
+    part: Part | None = None
+    """Likewise."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return self.part.lines if self.part else (_NOBODY,)
 
     @property
     def level(self) -> Level:
-        if self.capacity is None:
-            return Level.UNKNOWN
-        return Level.GOOD if self.capacity.advised_bytes and not self.capacity.osds_down else Level.FINDING
+        return level(self.lines)
 
-    @property
-    def words(self) -> str:
-        if self.capacity is None:
-            return f"Nobody knows what the cluster still takes: {self.problem}."
-        told = self.capacity
-        return (
-            f"Tenants can store {_gib(told.advised_bytes)} more (then {told.limited_by} is near full), and"
-            f" {_gib(told.until_full_bytes)} until the cluster refuses to write;"
-            f" {_gib(told.reserve_bytes)} are kept for the loss of a node. Fullest is osd.{told.fullest_osd} with"
-            f" {told.fullest_share:.0%}." + (f" OSDs that do not answer: {told.osds_down}." if told.osds_down else "")
-        )
+
+_NOBODY = Line(
+    level=Level.UNKNOWN, words="nobody knows what it still takes: no node of a monitor has seen it in the last minutes"
+)
+
+
+def _cluster_age_seconds(part: Part) -> float | None:
+    """Age of what a node knows of the cluster; None if this is not that, or it is old or in doubt."""
+    known = part.name == cluster_watch.SUBJECT.name and part.success and part.lines and not part.stale
+    return part.age_seconds if known and isinstance(part.age_seconds, int | float) else None
 
 
 Ask = Callable[[Node], bytes]
@@ -107,7 +110,7 @@ def add_parser(verbs: Verbs) -> None:
     status = actions.add_parser("status", help="ask every node how it is, in parallel")
     status.description = (
         "Ask every node over SSH how it is, all at once. Only nodes whose host key is known are spoken to. One that "
-        "does not answer in time is a row that says so. A monitor is asked what the cluster still takes. "
+        "does not answer in time is a row that says so. What the cluster still takes is told by the node of a monitor. "
         "Exit code 0: all is good; 1: something is not; 3: something, "
         "or a whole node, could not be learnt."
     )
@@ -123,18 +126,10 @@ def run(args: argparse.Namespace) -> Exit:
     inventory = load(args.inventory)
     access = access_of(inventory)
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # a row says what went wrong
-    found: list[Cluster] = []
-
-    def ask(node: Node, command: str) -> bytes:
-        return over_ssh(node, access, command, args.seconds)
-
-    asking = threading.Thread(target=lambda: found.append(cluster_of(inventory, ask)), daemon=True)
-    asking.start()
-    until = time.monotonic() + args.seconds
-    rows = gather(inventory.register.nodes, lambda node: ask(node, ASK), args.seconds)
-    asking.join(max(0.0, until - time.monotonic()))
-    late = Cluster(capacity=None, problem=f"no monitor answered in {args.seconds:g} s")
-    cluster = found[0] if found else late
+    ask = f"{ASK} --seconds {max(1.0, args.seconds - _STARTING_SECONDS):g}"
+    rows = gather(inventory.register.nodes, lambda node: over_ssh(node, access, ask, args.seconds), args.seconds)
+    monitors = {node.name for node in inventory.register.group("mons")}
+    cluster = cluster_of([row for row in rows if row.node in monitors])
     worst = level([*rows, cluster])
     if args.json:
         document = {
@@ -142,7 +137,7 @@ def run(args: argparse.Namespace) -> Exit:
             "asked_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "level": worst,
             "nodes": [{**_plain(row), "level": row.level} for row in rows],
-            "cluster": {"level": cluster.level, "problem": cluster.problem, "capacity": plain(cluster.capacity)},
+            "cluster": {"level": cluster.level, "node": cluster.node, "part": plain(cluster.part)},
         }
         json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
@@ -151,35 +146,20 @@ def run(args: argparse.Namespace) -> Exit:
     return EXITS[worst]
 
 
-def cluster_of(inventory: Inventory, ask: Callable[[Node, str], bytes]) -> Cluster:
-    """Ask all monitors at once and take the first whose answers can be read: one that hangs holds nobody up."""
-    try:
-        layout = plan.parse(inventory.plan, "group_vars/all/plan.yml")
-    except LegalcloudError as error:
-        return Cluster(capacity=None, problem=str(error))
-    told: queue.SimpleQueue[Cluster] = queue.SimpleQueue()
-
-    def one(node: Node) -> None:
-        try:
-            answers = (ask(node, command) for command in ASK_CLUSTER)
-            usage = cluster_usage(*answers, data_pool=DATA_POOL)
-            told.put(Cluster(capacity=of_cluster(usage, layout), problem=""))
-        except LegalcloudError as error:
-            told.put(Cluster(capacity=None, problem=f"{node.name}: {error}"))
-
-    monitors = [node for node in inventory.register.nodes if "mons" in node.groups]
-    for node in monitors:
-        threading.Thread(target=one, args=(node,), daemon=True).start()
-    found = Cluster(capacity=None, problem="the inventory has no monitor")
-    for _ in monitors:
-        found = told.get()
-        if found.capacity:
-            break
-    return found
+def cluster_of(rows: Sequence[Row]) -> Cluster:
+    """Believe the node that has looked last."""
+    told = [
+        (age_seconds, row.node, part)
+        for row in rows
+        for part in (row.status.parts if row.status else ())
+        if (age_seconds := _cluster_age_seconds(part)) is not None
+    ]
+    _age, node, part = min(told, key=lambda one: one[:2], default=(0, None, None))
+    return Cluster(node=node, part=part)
 
 
-def level(rows: Sequence[Row | Cluster]) -> Level:
-    levels = {row.level for row in rows}
+def level(said: Sequence[Row | Cluster | Line]) -> Level:
+    levels = {one.level for one in said}
     return next((one for one in (Level.FINDING, Level.UNKNOWN, Level.GOOD) if one in levels), Level.UNKNOWN)
 
 
@@ -235,8 +215,6 @@ def _show(rows: Sequence[Row], cluster: Cluster) -> None:
     console.print(table)
     good = sum(row.level is Level.GOOD for row in rows)
     console.print(f"{good} of {len(rows)} nodes are good.", highlight=False)
-    console.print(Text(cluster.words, style=_STYLES[cluster.level]))
-
-
-def _gib(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB"
+    console.print(f"The cluster{f', by {cluster.node}' if cluster.node else ''}:", highlight=False)
+    for line in cluster.lines:
+        console.print(Text(f"  {line.words}", style=_STYLES[line.level]))

@@ -6,11 +6,13 @@ import argparse
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from legalcloud.answer import whole
 from legalcloud.errors import Exit, InputError, SourceError
 from legalcloud.node import identity, subjects
 from legalcloud.node.daemon import board_of, status_now
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from legalcloud.commands import Verbs
 
 ONCE_SECONDS = 45.0
-"""For all probes side by side, where no daemon has run them."""
+"""For all probes side by side, where no daemon has run them; what has not ended by then is unknown."""
 EXITS = {Level.GOOD: Exit.GOOD, Level.FINDING: Exit.FINDINGS, Level.UNKNOWN: Exit.UNKNOWN}
 _ANSWER_SECONDS = 5.0
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
@@ -51,6 +53,15 @@ def add_parser(verbs: Verbs) -> None:
     sign.add_argument("--nonce", required=True, metavar="HEX", help="random, from whoever asks: 32 to 128 digits")
     sign.set_defaults(run=run_statement)
 
+    for action in (show, sign):
+        action.add_argument(
+            "--seconds",
+            type=float,
+            default=ONCE_SECONDS,
+            metavar="S",
+            help="time for the probes if the agent is not running (default: %(default)g)",
+        )
+
     for action in (start, show, sign):
         action.add_argument("--settings", type=Path, default=FILE, metavar="FILE", help="default: %(default)s")
 
@@ -76,7 +87,7 @@ def run_check(args: argparse.Namespace) -> Exit:
 
 
 def run_status(args: argparse.Namespace) -> Exit:
-    raw = _look(_settings(args))
+    raw = _look(_settings(args), args.seconds)
     status = from_json(raw)
     if args.json:
         sys.stdout.buffer.write(raw)
@@ -90,7 +101,7 @@ def run_statement(args: argparse.Namespace) -> Exit:
     from legalcloud.node import statement  # noqa: PLC0415 -- only here is cryptography needed
 
     settings = _settings(args)
-    status = from_json(_look(settings))
+    status = from_json(_look(settings, args.seconds))
     try:
         key, certificate = settings.statement.key.read_bytes(), settings.statement.certificate.read_bytes()
     except OSError as error:
@@ -103,6 +114,7 @@ def run_statement(args: argparse.Namespace) -> Exit:
         counter=statement.count(settings.paths.counter),
         issued_at=datetime.now(UTC).replace(microsecond=0),
         identity=identity.read(),
+        running=status.running,
         probes=statement.probes(status.parts),
     )
     sys.stdout.buffer.write(statement.sign(said, key_pem=key, certificate_pem=certificate))
@@ -140,31 +152,27 @@ def _settings(args: argparse.Namespace) -> Settings:
     return load(args.settings, probes=subjects.NAMES)
 
 
-def _look(settings: Settings) -> bytes:
-    """Ask the daemon, or look once."""
+def _look(settings: Settings, seconds: float) -> bytes:
+    """Ask the daemon, or look once, for so long."""
     told = ask_daemon(settings.paths.status)
     if told is not None:
         return told
     board = board_of(settings)
-    board.run_once(ONCE_SECONDS)
+    board.run_once(seconds)
     return status_now(settings, board, running=False)
 
 
 def ask_daemon(path: Path) -> bytes | None:
     """Return the daemon's status; None if it is not running. Raises: InputError, SourceError."""
-    heard = bytearray()
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_ANSWER_SECONDS)
             connection.connect(str(path))
-            while chunk := connection.recv(2**16):
-                heard += chunk
+            return whole(connection, until=time.monotonic() + _ANSWER_SECONDS)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     except PermissionError as error:
         raise InputError(f"{path} is not for this user", hint="Run the same with sudo.") from error
     except OSError as error:
-        raise SourceError(
-            f"the agent does not answer: {error}", hint="`systemctl restart legalcloud-agent`."
-        ) from error
-    return bytes(heard)
+        hint = "`systemctl restart legalcloud-agent`."
+        raise SourceError(f"the agent does not answer: {error}", hint=hint) from error

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from legalcloud.answer import whole
 from legalcloud.errors import InputError, SourceError
 from legalcloud.inventory import Inventory
 from legalcloud.register import Node
 
 _REFERENCE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _DEEPEST = 8
-_SHOWN_LENGTH = 200
+_SHOWN_LENGTH, _READ_BYTES = 200, 2**16
+PORT = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class Access:
     """None leaves it to the SSH agent and the user's own keys."""
     known_hosts: Path
     """Host keys; a node that is not in it, or shows another, is not spoken to."""
+    port: int = PORT
 
 
 def access_of(inventory: Inventory) -> Access:
@@ -38,7 +42,15 @@ def access_of(inventory: Inventory) -> Access:
         user=_resolved("ansible_user", names) or "root",
         key=Path(key).expanduser() if key else None,
         known_hosts=Path(known[0] if known else "~/.ssh/known_hosts").expanduser(),
+        port=_port(names),
     )
+
+
+def _port(names: Mapping[str, object]) -> int:
+    text = _resolved("ansible_port", {**names, "ansible_port": str(names.get("ansible_port", PORT))}) or ""
+    if not text.isdecimal():
+        raise InputError(f"ansible_port is {text!r}, not a number", hint="Write the port of sshd.")
+    return int(text)
 
 
 def _resolved(name: str, variables: Mapping[str, object]) -> str | None:
@@ -56,15 +68,16 @@ def _resolved(name: str, variables: Mapping[str, object]) -> str | None:
 
 
 def over_ssh(node: Node, access: Access, command: str, seconds: float) -> bytes:
-    """Return what a command prints on a node. Raises: SourceError."""
+    """Return what a command prints on a node; `seconds` are for all of it. Raises: SourceError."""
     from fabric import Config, Connection  # noqa: PLC0415 -- only the controller has fabric
-    from invoke.exceptions import CommandTimedOut  # noqa: PLC0415 -- as above
     from paramiko import RejectPolicy  # type: ignore[import-untyped]  # noqa: PLC0415 -- as above
     from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped]  # noqa: PLC0415 -- as above
 
+    until = time.monotonic() + seconds
     connection = Connection(
         str(node.address),
         user=access.user,
+        port=access.port,
         connect_timeout=seconds,
         connect_kwargs={"key_filename": str(access.key)} if access.key else {},
         config=Config(overrides={"load_ssh_configs": False}),
@@ -73,10 +86,17 @@ def over_ssh(node: Node, access: Access, command: str, seconds: float) -> bytes:
         connection.client.set_missing_host_key_policy(RejectPolicy())
         connection.client.load_host_keys(str(access.known_hosts))
         with connection:
-            done = connection.run(command, hide=True, warn=True, in_stream=False, timeout=seconds)
-    except (SSHException, OSError, EOFError, CommandTimedOut) as error:
+            connection.open()
+            channel = connection.transport.open_session(timeout=seconds)
+            channel.exec_command(command)
+            channel.shutdown_write()
+            output = whole(channel, until=until)
+            if not output:
+                channel.status_event.wait(max(0.0, until - time.monotonic()))
+                said = " ".join(channel.recv_stderr(_READ_BYTES).decode(errors="replace").split())[-_SHOWN_LENGTH:]
+                raise SourceError(f"`{command}` ended with {channel.exit_status}: {said}")
+    except TimeoutError as error:
+        raise SourceError(f"did not answer in {seconds:g} s") from error
+    except (SSHException, OSError, EOFError) as error:
         raise SourceError(f"could not be asked: {str(error) or type(error).__name__}") from error
-    if not done.stdout:
-        said = " ".join(done.stderr.split())[-_SHOWN_LENGTH:]
-        raise SourceError(f"`{command}` ended with {done.exited}: {said}")
-    return bytes(done.stdout.encode())
+    return output

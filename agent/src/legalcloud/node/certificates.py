@@ -43,10 +43,6 @@ class Certificate:
     def left_days(self) -> float:
         return self.left_seconds / _DAY_SECONDS
 
-    @property
-    def self_signed(self) -> bool:
-        return self.subject == self.issuer
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:

@@ -1,4 +1,4 @@
-"""What still fits in the cluster, by what its monitors know. For the controller.
+"""Work out what still fits in the cluster, by what its monitors know.
 
 The fullest OSD decides, not the mean: the cluster refuses writes as soon as one OSD is full.
 """
@@ -8,31 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from legalcloud.errors import SourceError
+from legalcloud.node.capacity import ClusterCapacity
 from legalcloud.node.usage import ClusterUsage, NodeUsage, SiteUsage
-from legalcloud.plan import Plan
 from legalcloud.planner.capacity import chances
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterCapacity:
-    """What only the cluster knows; exported by the controller alone."""
-
-    raw_bytes: int
-    used_bytes: int
-    """Raw, with parity."""
-    osds_down: int
-    """OSDs that are in and do not answer."""
-    fullest_osd: int
-    fullest_share: float
-    """0 to 1."""
-    until_full_bytes: int
-    """What tenants can store until the first OSD is full and the cluster refuses to write."""
-    advised_bytes: int
-    """... until the first OSD is near full, or a lost node would not fit on the others any more, whichever is first."""
-    reserve_bytes: int
-    """What it costs to keep room for the node whose loss would be worst; 0 if no site heals by itself."""
-    limited_by: str
-    """The OSD that `advised_bytes` meets first, as `osd.3`, and after which loss: `osd.3 without cwn-1`."""
+from legalcloud.planner.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +22,17 @@ class _Room:
     limit: str
 
 
-def of_cluster(usage: ClusterUsage, plan: Plan) -> ClusterCapacity:
+def of_cluster(usage: ClusterUsage, layout: Layout) -> ClusterCapacity:
     """Let each object go where the rule of the plan sends it: so many shards to each site, one to a node.
 
     Raises: SourceError if fewer sites or nodes take data than the plan needs.
     """
-    _refuse_narrow(usage, plan)
+    _refuse_narrow(usage, layout)
     osds = [osd for site in usage.sites for node in site.nodes for osd in node.osds]
     fullest = max(osds, key=lambda osd: osd.used_bytes / osd.total_bytes)
     ratios = usage.ratios
-    near = _least(usage, plan, ratios.near_full, lost=None)
-    losses = [_least(usage, plan, ratios.near_full, lost=node) for site in usage.sites for node in site.nodes]
+    near = _least(usage, layout, ratios.near_full, lost=None)
+    losses = [_least(usage, layout, ratios.near_full, lost=node) for site in usage.sites for node in site.nodes]
     advised = min((near, *losses), key=lambda room: room.bytes)
     return ClusterCapacity(
         raw_bytes=sum(osd.total_bytes for osd in osds),
@@ -61,43 +40,41 @@ def of_cluster(usage: ClusterUsage, plan: Plan) -> ClusterCapacity:
         osds_down=sum(not osd.up for osd in osds),
         fullest_osd=fullest.number,
         fullest_share=fullest.used_bytes / fullest.total_bytes,
-        until_full_bytes=int(_least(usage, plan, ratios.full, lost=None).bytes),
+        until_full_bytes=int(_least(usage, layout, ratios.full, lost=None).bytes),
         advised_bytes=int(advised.bytes),
         reserve_bytes=int(near.bytes - advised.bytes),
         limited_by=advised.limit,
     )
 
 
-def _refuse_narrow(usage: ClusterUsage, plan: Plan) -> None:
-    sites = (plan.k + plan.m) // plan.shards_per_site
-    if len(usage.sites) < sites or any(len(site.nodes) < plan.shards_per_site for site in usage.sites):
+def _refuse_narrow(usage: ClusterUsage, layout: Layout) -> None:
+    if len(usage.sites) < layout.sites or any(len(site.nodes) < layout.shards_per_site for site in usage.sites):
         seen = ", ".join(f"{site.name}: {len(site.nodes)}" for site in usage.sites) or "none"
         raise SourceError(
-            f"{plan.k}+{plan.m} needs {sites} sites of {plan.shards_per_site} nodes that take data; seen: {seen}",
+            f"{layout} needs {layout.sites} sites of {layout.shards_per_site} nodes that take data; seen: {seen}",
             hint="Is this the plan of this cluster? `ceph osd tree` shows which OSDs are out.",
         )
 
 
-def _least(usage: ClusterUsage, plan: Plan, limit: float, *, lost: NodeUsage | None) -> _Room:
-    sites = (plan.k + plan.m) // plan.shards_per_site
-    chosen = chances(tuple(site.weight for site in usage.sites), sites)
+def _least(usage: ClusterUsage, layout: Layout, limit: float, *, lost: NodeUsage | None) -> _Room:
+    chosen = chances(tuple(site.weight for site in usage.sites), layout.sites)
     rooms = [
         room
         for site, chance in zip(usage.sites, chosen, strict=True)
-        for room in _rooms(site, plan, limit, site_chance=chance, lost=lost)
+        for room in _rooms(site, layout, limit, site_chance=chance, lost=lost)
     ]
     return min(rooms, key=lambda room: room.bytes)
 
 
-def _rooms(site: SiteUsage, plan: Plan, limit: float, *, site_chance: float, lost: NodeUsage | None) -> list[_Room]:
+def _rooms(site: SiteUsage, layout: Layout, limit: float, *, site_chance: float, lost: NodeUsage | None) -> list[_Room]:
     """Of each OSD: its free bytes over the part of each stored byte that CRUSH puts on it.
 
     What a lost node of this site held goes to the others in proportion to how much more often they are chosen; where
     each was chosen for every object already, nothing moves and nothing needs a reserve.
     """
     nodes = [node for node in site.nodes if node is not lost]
-    chosen = chances(tuple(node.weight for node in nodes), plan.shards_per_site)
-    whole = chances(tuple(node.weight for node in site.nodes), plan.shards_per_site)
+    chosen = chances(tuple(node.weight for node in nodes), layout.shards_per_site)
+    whole = chances(tuple(node.weight for node in site.nodes), layout.shards_per_site)
     before = {node.name: chance for node, chance in zip(site.nodes, whole, strict=True)}
     here = lost if len(nodes) < len(site.nodes) else None
     rooms: list[_Room] = []
@@ -106,6 +83,6 @@ def _rooms(site: SiteUsage, plan: Plan, limit: float, *, site_chance: float, los
         for osd in node.osds:
             part = osd.weight / node.weight
             free = limit * osd.total_bytes - osd.used_bytes - taken * part
-            stored = max(free, 0.0) / (site_chance * chance / plan.k * part)
+            stored = max(free, 0.0) / (site_chance * chance / layout.k * part)
             rooms.append(_Room(stored, f"osd.{osd.number}" + (f" without {lost.name}" if lost else "")))
     return rooms

@@ -44,20 +44,23 @@ def status_now(settings: Settings, board: Board, *, running: bool = True) -> byt
 
 def pages(settings: Settings, board: Board) -> Server:
     """Bind the three pages to what the board remembers."""
+    writer = metrics.Exposition(settings=settings, subjects=subjects.ALL)
 
     def exposition() -> Page:
-        return Page(kind=METRICS_KIND, body=metrics.exposition(settings, subjects.ALL, board.look()))
+        return Page(kind=METRICS_KIND, body=writer.page(board.look(), refused=server.refused))
 
     def ready() -> Page:
         waiting = [seen.name for seen in board.look() if seen.success is None]
         if waiting:
             return Page(status=HTTPStatus.SERVICE_UNAVAILABLE, body=f"waits for {', '.join(waiting)}\n".encode())
-        return Page(body=b"every probe has run\n")
+        return Page(body=b"every probe has run, or run out of time\n")
 
-    return Server(
+    server = Server(
         pages={"/metrics": exposition, "/healthz": lambda: Page(body=b"alive\n"), "/readyz": ready},
         contexts=Contexts(settings.tls),
+        clients=frozenset(settings.tls.clients),
     )
+    return server
 
 
 async def serve(settings: Settings, board: Board) -> None:

@@ -63,19 +63,9 @@ class Condition:
         )
 
 
-EXIT_BITS = (
-    "smartctl did not understand its command line",
-    "the device could not be opened, or did not identify itself",
-    "a command to the drive failed, or what it answered was damaged",
-    "the drive says that it is failing",
-    "an attribute is below its threshold: the drive is about to fail",
-    "an attribute was below its threshold in the past",
-    "the drive's error log has entries",
-    "the drive's self-test log has failures",
-)
-"""smartctl(8), "EXIT STATUS", bit 0 first."""
 HEALTH_PAGES = frozenset({"ata_smart_attributes", "scsi_error_counter_log", "nvme_smart_health_information_log"})
 FAILING, BELOW_THRESHOLD = 1 << 3, 1 << 4
+"""Of the exit status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +84,7 @@ class DriveFacts:
     """Over its whole life."""
     condition: Condition
     exit_status: int
-    """smartctl's own; see `troubles`."""
+    """Of smartctl: a mask of what went wrong (smartctl(8), "EXIT STATUS")."""
     messages: tuple[str, ...]
     """What smartctl had to say, such as which log page failed."""
     absent: tuple[str, ...]
@@ -104,7 +94,3 @@ class DriveFacts:
     def telling(self) -> bool:
         """Whether the drive's verdict is there, and the page that it rests on, with a number in it."""
         return self.passed is not None and not HEALTH_PAGES & set(self.absent) and self.condition.counted
-
-    @property
-    def troubles(self) -> tuple[str, ...]:
-        return tuple(words for bit, words in enumerate(EXIT_BITS) if self.exit_status >> bit & 1)

@@ -1,9 +1,12 @@
-"""When this node is full: a sample of its OSDs each hour, kept for 90 days, and what their trend comes to."""
+"""When this node is full: a sample of its OSDs each hour, kept for 90 days, and what their trend comes to.
+
+The cluster's forecast (`cluster_watch.py`) is made of the same.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from legalcloud.node import history
 from legalcloud.node.forecast import Forecast, Outlook, forecast
 from legalcloud.node.history import Sample
 from legalcloud.node.osds import Osd, Ratios, osds
-from legalcloud.node.subject import Level, Line, Metric, Subject, World, gauge
+from legalcloud.node.subject import F, Level, Line, Metric, Subject, World
 from legalcloud.node.subject import Sample as Series
 
 FEW_DAYS = 60
@@ -43,8 +46,11 @@ def sample(found: tuple[Osd, ...], *, now: float) -> Sample:
     return Sample(at_seconds=int(now), used_bytes=used_bytes, total_bytes=total_bytes)
 
 
-def keep(path: Path, new: Sample, *, write: bool = True) -> Filling:
-    """Add one sample to the file and look ahead; one that is not, or cannot be, written does for now."""
+def keep(path: Path, new: Sample, *, full_bytes: int, write: bool = True) -> Filling:
+    """Add one sample to the file and look ahead; one that is not, or cannot be, written does for now.
+
+    `full_bytes` are used when it takes no more.
+    """
     before = history.read(path)
     after = history.add(before, new)
     problem = before.problem or after.problem
@@ -57,7 +63,7 @@ def keep(path: Path, new: Sample, *, write: bool = True) -> Filling:
         forecast=forecast(
             after.until(new.at_seconds),
             now_seconds=new.at_seconds,
-            full_bytes=int(Ratios().full * new.total_bytes),
+            full_bytes=full_bytes,
         ),
         samples=len(after.samples),
         problem=problem,
@@ -66,7 +72,9 @@ def keep(path: Path, new: Sample, *, write: bool = True) -> Filling:
 
 def read(world: World) -> Filling:
     found = osds(world.ask("osds").good("the helper's osds"), {})
-    return keep(world.settings.paths.history, sample(found, now=time.time()), write=world.keeps)
+    new = sample(found, now=time.time())
+    full_bytes = int(Ratios().full * new.total_bytes)
+    return keep(world.settings.paths.history, new, full_bytes=full_bytes, write=world.keeps)
 
 
 def _until_full(facts: Filling) -> Iterator[Series]:
@@ -75,32 +83,42 @@ def _until_full(facts: Filling) -> Iterator[Series]:
         yield (bound,), None if days is None else days * _DAY_SECONDS
 
 
-METRICS: tuple[Metric[Filling], ...] = (
-    Metric(
-        name="legalcloud_node_until_full_seconds",
-        unit="seconds",
-        help="Time until the node is full: likely, and at the pace of its fastest and slowest weeks; no series if not.",
-        labels=("bound",),
-        samples=_until_full,
-    ),
-    Metric(
-        name="legalcloud_node_outlook_info",
-        help="Whether the node is filling, not filling, or nobody can say (unknown).",
-        labels=("outlook",),
-        samples=lambda facts: (((facts.forecast.outlook,), 1),),
-    ),
-    gauge(
-        "legalcloud_node_growth_day_bytes",
-        "Bytes by which the used part grows in a day; negative if it empties.",
-        lambda facts: facts.forecast.rate_bytes_per_day,
-        unit="bytes",
-    ),
-    gauge(
-        "legalcloud_history_samples",
-        "Hours of the last 90 days whose use is known.",
-        lambda facts: facts.samples,
-    ),
-)
+def metrics(what: str, filling: Callable[[F], Filling | None]) -> tuple[Metric[F], ...]:
+    """Make the rows for the forecast of the `node` or of the `cluster`."""
+
+    def each(samples: Callable[[Filling], Iterable[Series]]) -> Callable[[F], Iterable[Series]]:
+        return lambda facts: () if (found := filling(facts)) is None else samples(found)
+
+    return (
+        Metric(
+            name=f"legalcloud_{what}_until_full_seconds",
+            unit="seconds",
+            help=f"Time until the {what} is full: likely, and at the pace of its fastest and slowest weeks; "
+            "no series if not.",
+            labels=("bound",),
+            samples=each(_until_full),
+        ),
+        Metric(
+            name=f"legalcloud_{what}_outlook_info",
+            help=f"Whether the {what} is filling, not filling, or nobody can say (unknown).",
+            labels=("outlook",),
+            samples=each(lambda found: (((found.forecast.outlook,), 1),)),
+        ),
+        Metric(
+            name=f"legalcloud_{what}_growth_day_bytes",
+            unit="bytes",
+            help="Bytes by which the used part grows in a day; negative if it empties.",
+            samples=each(lambda found: (((), found.forecast.rate_bytes_per_day),)),
+        ),
+        Metric(
+            name=f"legalcloud_{what}_history_samples",
+            help=f"Hours of the last 90 days in which the use of the {what} is known.",
+            samples=each(lambda found: (((), found.samples),)),
+        ),
+    )
+
+
+METRICS: tuple[Metric[Filling], ...] = metrics("node", lambda facts: facts)
 
 
 def lines(facts: Filling) -> Iterator[Line]:

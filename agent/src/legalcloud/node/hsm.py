@@ -1,22 +1,29 @@
 """The tokens of the node's HSM, as `legalcloud-hsm describe` shows them: are they there, do they hold their keys.
 
-Each look is a login. A PIN that was refused once is not tried again before the agent is restarted: another try or two
-would lock the token.
+Each look is a login. A PIN that was refused once is not tried again until a person says so: another try or two would
+lock the token. `legalcloud-hsm` remembers nothing, so the refusal is kept in a file: a restart does not lose it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from legalcloud import durable
 from legalcloud.errors import LegalcloudError, ParseError
+from legalcloud.node.settings import Paths
 from legalcloud.node.subject import Level, Line, Metric, Subject, World
 from legalcloud.tree import Tree
 from legalcloud.tree import parse as parse_json
 
 CONFIGURATION = Path("etc/legalcloud/hsm.json")
 """Which tokens the node has (role hsm); there is no secret in it."""
+REFUSED = "hsm-refused"
+"""Beside the history: tokens that refused their PIN, `{NAME: [REASON, WORDS]}`. Who removes it lets them be tried."""
+_USUAL_FILE = Paths().history.with_name(REFUSED)
 GOOD, SILENT = "good", "silent"
 _REFUSALS = frozenset({"pin-wrong", "pin-latched", "pin-final-try", "pin-locked"})
 """Words of the tool after which no PIN may be tried."""
@@ -85,6 +92,19 @@ def _key(key: Tree) -> Key:
     )
 
 
+def refusals(raw: bytes) -> dict[str, Token]:
+    """Parse the file REFUSED. Raises: ParseError."""
+    told = parse_json(raw, f"the file {REFUSED}").items()
+    words = {Tree(name, "a token's name").word(): [one.word() for one in said.elements()] for name, said in told}
+    if not all(len(said) == 2 for said in words.values()):  # noqa: PLR2004 -- reason and words
+        raise ParseError(f"the file {REFUSED} has another form")
+    return {name: _unusable(reason, said) for name, (reason, said) in words.items()}
+
+
+def _unusable(reason: str, said: str) -> Token:
+    return Token(reason=reason, said=said, serial=None, keys=None)
+
+
 @dataclass(slots=True)
 class Reader:
     """Looks at each token, but not again at one that refused its PIN."""
@@ -96,21 +116,29 @@ class Reader:
             known = names((world.root / CONFIGURATION).read_bytes())
         except FileNotFoundError:
             return Hsm(tokens={})
-        return Hsm(tokens={name: self._token(world, name) for name in known})
+        with suppress(FileNotFoundError):
+            self.refused |= refusals(_file(world).read_bytes())
+        return Hsm(tokens={name: self.refused.get(name) or self._token(world, name) for name in known})
 
     def _token(self, world: World, name: str) -> Token:
-        if name in self.refused:
-            return self.refused[name]
         try:
             found = token(world.ask("hsm", name).output)
         except ParseError as error:
-            found = Token(reason=SILENT, said=str(error), serial=None, keys=None)
-            self.refused[name] = found  # who knows what became of the PIN
+            found = _unusable(SILENT, str(error))
         except LegalcloudError as error:
-            return Token(reason=SILENT, said=str(error), serial=None, keys=None)
-        if found.reason in _REFUSALS:
-            self.refused[name] = found
+            return _unusable(SILENT, str(error))
+        else:
+            if found.reason not in _REFUSALS:
+                return found
+        self.refused[name] = found  # also where nobody understood the answer: who knows what became of the PIN
+        if world.keeps:
+            told = {name: [one.reason, one.said] for name, one in self.refused.items()}
+            durable.replace(_file(world), json.dumps(told).encode())
         return found
+
+
+def _file(world: World) -> Path:
+    return world.settings.paths.history.with_name(REFUSED)
 
 
 METRICS: tuple[Metric[Hsm], ...] = (
@@ -144,7 +172,7 @@ def lines(hsm: Hsm) -> Iterator[Line]:
             words = f"nobody knows how token {name} is: {one.said}"
             yield Line(level=Level.UNKNOWN, words=words, remedy=f"{tool}; docs/runbooks/hsm-lost.md.")
         elif one.reason != GOOD:
-            again = ", then restart the agent" if one.reason in _REFUSALS else ""
+            again = f"; then remove {_USUAL_FILE} and restart the agent" if one.reason in _REFUSALS else ""
             words = f"token {name} cannot be used ({one.reason}): {one.said}"
             yield Line(level=Level.FINDING, words=words, remedy=f"{tool}{again}; docs/runbooks/hsm-lost.md.")
         elif not one.keys:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from legalcloud import __version__
 from legalcloud.node.probe import Seen
 from legalcloud.node.settings import Settings
-from legalcloud.node.subject import F, Kind, Metric, Sample, Subjects
+from legalcloud.node.subject import F, Kind, Metric, Sample, Subject, Subjects
 
 Looks = Sequence[Seen[object]]
 Family = CounterMetricFamily | GaugeMetricFamily
@@ -56,32 +57,53 @@ BUILD: Metric[Settings] = Metric(
     labels=("version", "node", "site", "rack"),
     samples=lambda told: (((__version__, told.node, told.site, told.rack), 1),),
 )
+REFUSED: Metric[int] = Metric(
+    name="legalcloud_clients_refused_total",
+    kind=Kind.COUNTER,
+    help="Connections whose certificate is of our CA and bears no name in tls.clients, since the agent's start.",
+    samples=lambda refused: (((), refused),),
+)
 
 
-def exposition(settings: Settings, subjects: Subjects, looks: Looks) -> bytes:
-    """Write all series in Prometheus' text format, in the order of the table."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(settings, subjects, looks))
-    return generate_latest(registry)
+@dataclass(slots=True, kw_only=True)
+class Exposition:
+    """Writes all series in Prometheus' text format, in the order of the table.
+
+    The part of a subject is kept until its probe has other facts, so that a scrape is mostly bytes from memory.
+    """
+
+    settings: Settings
+    subjects: Subjects
+    _kept: dict[str, tuple[object, bytes]] = field(default_factory=dict, init=False)
+    """By subject: the facts, and what was written of them."""
+
+    def page(self, looks: Looks, *, refused: int) -> bytes:
+        facts = {seen.name: seen.facts for seen in looks}
+        own = [family(BUILD, self.settings), family(REFUSED, refused), *(family(metric, looks) for metric in PROBES)]
+        return _text(own) + b"".join(self._part(subject, facts.get(subject.name)) for subject in self.subjects)
+
+    def _part(self, subject: Subject[object], facts: object | None) -> bytes:
+        if facts is None:
+            return b""
+        kept, text = self._kept.get(subject.name, (None, b""))
+        if kept is not facts:
+            text = _text([family(metric, facts) for metric in subject.metrics])
+            self._kept[subject.name] = facts, text
+        return text
 
 
-class _Collected(Collector):
+class _Families(Collector):
     """What the client library asks for series; it keeps none itself."""
 
-    def __init__(self, settings: Settings, subjects: Subjects, looks: Looks) -> None:
-        self.settings, self.subjects, self.looks = settings, subjects, looks
+    def __init__(self, families: Sequence[Family]) -> None:
+        self.families = families
 
-    def collect(self) -> Iterator[Family]:
-        yield family(BUILD, self.settings)
-        for metric in PROBES:
-            yield family(metric, self.looks)
-        facts = {seen.name: seen.facts for seen in self.looks}
-        for subject in self.subjects:
-            if (found := facts.get(subject.name)) is not None:
-                yield from (family(metric, found) for metric in subject.metrics)
+    def collect(self) -> Sequence[Family]:
+        return self.families
 
-    def describe(self) -> Iterator[Family]:
-        return iter(())
+
+def _text(families: Sequence[Family]) -> bytes:
+    return generate_latest(_Families(families))
 
 
 def family(metric: Metric[F], facts: F) -> Family:
@@ -100,6 +122,7 @@ def rows(subjects: Subjects) -> Iterator[tuple[str, Metric[object]]]:
         table.extend((probe, metric) for metric in metrics)  # type: ignore[misc]  # read, never called
 
     add("-", (BUILD,))
+    add("-", (REFUSED,))
     add("each", PROBES)
     for subject in subjects:
         add(subject.name, subject.metrics)

@@ -7,17 +7,21 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cmp_to_key
 from itertools import zip_longest
 from pathlib import Path
 
-from legalcloud.advisories import Advisory, shipped
+from legalcloud.advisories import Advisory, compared_on, shipped
 from legalcloud.errors import ParseError
 from legalcloud.node.subject import Level, Line, Metric, Subject, World, gauge
 
 LISTS = Path("var/lib/apt/lists")
-OLD_LISTS_SECONDS = 14 * 86400
+_DAY_SECONDS = 86400
+OLD_LISTS_SECONDS = 14 * _DAY_SECONDS
 """A count of updates from lists as old as this says little: Debian's security team publishes every few days."""
+OLD_ADVISORIES_DAYS = 30
+"""After a month without a look at Ceph's release notes, "none of the known faults" is no longer good news."""
 _LIMIT_SECONDS = 60
 _CEPH = ("ceph-mon", "ceph-osd", "ceph-mgr", "radosgw", "ceph-base")
 _KERNEL = re.compile(r"linux-image-(\d[\w.+~-]*)")
@@ -45,6 +49,8 @@ class Packages:
     """Version of Ceph's packages; None if none is installed, or not all are of one version."""
     faults: tuple[str, ...] | None
     """Ids of the known faults of that version; None if there is none to be judged."""
+    advisories_age_days: int
+    """Since a person compared the list of faults that came with this agent with Ceph's release notes."""
     kernel: str
     """Release that runs, as `uname -r` says."""
     kernel_installed: str | None
@@ -137,6 +143,7 @@ def read(world: World) -> Packages:
     return Packages(
         ceph=ceph_version(packages),
         faults=judge(packages, shipped()),
+        advisories_age_days=(datetime.now(UTC).date() - compared_on()).days,
         kernel=runs.release,
         kernel_installed=newest_kernel(packages),
         reboot_needed=reboot_needed(packages, release=runs.release, build=runs.version),
@@ -165,6 +172,12 @@ METRICS: tuple[Metric[Packages], ...] = (
         "legalcloud_advisories_open",
         "Known faults of the installed Ceph, by the advisory file that came with this agent.",
         lambda facts: None if facts.faults is None else len(facts.faults),
+    ),
+    gauge(
+        "legalcloud_advisories_age_seconds",
+        "Time since that file was compared with Ceph's release notes.",
+        lambda facts: facts.advisories_age_days * _DAY_SECONDS,
+        unit="seconds",
     ),
     gauge(
         "legalcloud_reboot_needed",
@@ -197,6 +210,9 @@ def lines(facts: Packages) -> Iterator[Line]:
     elif facts.faults:
         words = f"Ceph {facts.ceph} has known faults: {', '.join(facts.faults)}"
         yield Line(level=Level.FINDING, words=words, remedy="Upgrade Ceph; `legalcloud preflight` says to what.")
+    elif facts.advisories_age_days > OLD_ADVISORIES_DAYS:
+        words = f"Ceph {facts.ceph} has none of the faults that were known {facts.advisories_age_days} days ago"
+        yield Line(level=Level.UNKNOWN, words=words, remedy="Run site.yml of a newer release: it brings a newer list.")
     else:
         yield Line(level=Level.GOOD, words=f"Ceph {facts.ceph} has none of the known faults")
     if facts.reboot_needed:
@@ -208,7 +224,7 @@ def lines(facts: Packages) -> Iterator[Line]:
         words = "nobody knows what updates wait: apt has no lists, or could not read them"
         yield Line(level=Level.UNKNOWN, words=words, remedy="`apt-get update`.")
     else:
-        days = f"by lists of {facts.lists_age_seconds / 86400:.0f} days ago"
+        days = f"by lists of {facts.lists_age_seconds / _DAY_SECONDS:.0f} days ago"
         words = f"{facts.updates.pending} updates wait, {facts.updates.security} of them for security, {days}"
         old = facts.lists_age_seconds > OLD_LISTS_SECONDS
         level = Level.FINDING if facts.updates.security else Level.UNKNOWN if old else Level.GOOD

@@ -219,6 +219,9 @@ def lines(facts: Pressure) -> Iterator[Line]:
             words=f"everything waited for memory {waiting.full_ratio:.0%} of the last five minutes",
             remedy="Lower osd_memory_target, or move a service away.",
         )
+    if silent := ", ".join(name for name, one in facts.stalls.items() if one is None):
+        words = f"nobody knows how long tasks wait for {silent}"
+        yield Line(level=Level.UNKNOWN, words=words, remedy="Read /proc/pressure; with psi=0 the kernel has none.")
     for path, one in facts.rooms.items():
         yield _room_line(path, one)
     if facts.up_seconds is None:

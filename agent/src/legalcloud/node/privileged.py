@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +73,27 @@ def certificates(run_it: Limited, *, folder: Path = Path("/etc/legalcloud")) -> 
     return Done(exit_code=0, output=json.dumps(told).encode(), errors=b"")
 
 
+CEPH_USER = "agent"
+"""Of CephX, who may only read; its keyring lies on nodes that watch the cluster (role agent)."""
+_NUMBER = re.compile(r"[1-9][0-9]?")
+
+
+def cluster(run_it: Limited, k: str, m: str, shards_per_site: str) -> Done:
+    """Work out here what still fits: Ceph's answers are long, and this process ends."""
+    from legalcloud.node.cluster import of_cluster  # noqa: PLC0415 -- no other deed needs the planner's arithmetic
+    from legalcloud.node.usage import cluster_usage  # noqa: PLC0415 -- as above
+    from legalcloud.planner.layout import Layout  # noqa: PLC0415 -- as above
+
+    def told(*words: str) -> bytes:
+        asked = ["ceph", "--id", CEPH_USER, "--connect-timeout", "5", *words, "--format", "json"]
+        return run_it(asked).good(f"ceph {' '.join(words)}")
+
+    usage = cluster_usage(told("osd", "df", "tree"), told("osd", "dump"))
+    per_site = int(shards_per_site)
+    layout = Layout(k=int(k), m=int(m), sites=(int(k) + int(m)) // per_site, shards_per_site=per_site)
+    return Done(exit_code=0, output=json.dumps(asdict(of_cluster(usage, layout))).encode(), errors=b"")
+
+
 DEEDS: Mapping[str, Deed] = {
     "smart": Deed(
         arguments=(re.compile(r"/dev/(sd[a-z]{1,3}|vd[a-z]{1,2}|nvme[0-9]{1,3}(n[0-9]{1,3})?)"),),
@@ -82,6 +103,7 @@ DEEDS: Mapping[str, Deed] = {
     "ruleset": Deed(seconds=10, do=_command("nft", "--json", "list", "ruleset")),
     "osds": Deed(seconds=10, do=osds),
     "certificates": Deed(seconds=20, do=certificates),
+    "cluster": Deed(arguments=(_NUMBER, _NUMBER, _NUMBER), seconds=20, do=cluster),
     "hsm": Deed(
         arguments=(re.compile(r"[a-z0-9][a-z0-9-]{0,31}"),), seconds=20, do=_command("legalcloud-hsm", "describe")
     ),

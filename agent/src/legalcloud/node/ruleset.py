@@ -19,7 +19,7 @@ TABLE = ("inet", "legalcloud")
 COUNTERS = ("egress_dropped", "ingress_dropped", "forward_dropped", "invalid_dropped")
 """Its named counters. `invalid_dropped` counts both directions: packets that belong to no known connection."""
 RECORDED = Path("var/lib/legalcloud/ruleset.sha256")
-"""Digest that whoever loaded the rules left, 64 hex digits and a newline; a node need not have it."""
+"""Where role firewall leaves `table_sha256` of what it loaded: 64 hex digits and a newline."""
 _PASSING = frozenset({"handle", "packets", "bytes", "expires", "used", "last"})
 """What the kernel numbers and counts: it differs between two nodes with the same rules."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -31,8 +31,10 @@ class Ruleset:
 
     sha256: str
     """Of the canonical JSON of all tables, without handles and counts."""
+    table_sha256: str
+    """Likewise of our table alone, which is all that role firewall loads."""
     recorded: str | None
-    """The digest that was recorded when the rules were loaded; None if nobody recorded one."""
+    """What `table_sha256` was when our table was loaded; None if nobody recorded it."""
     tables: tuple[str, ...]
     """All of them, as `family name`: one that is not ours was put there by somebody else."""
     egress_denied: bool
@@ -44,23 +46,29 @@ class Ruleset:
 
     @property
     def as_recorded(self) -> bool | None:
-        return None if self.recorded is None else self.sha256 == self.recorded
+        """Whether our table is as it was loaded; another table is told apart, by its name in `tables`."""
+        return None if self.recorded is None else self.table_sha256 == self.recorded
 
 
 def parse(raw: bytes, *, recorded: str | None = None) -> Ruleset:
-    """Parse `nft --json list ruleset` (libnftables-json(5), schema 1; nftables 1.0.6 to 1.1.7). Raises: ParseError."""
+    """Parse `nft --json list ruleset` (libnftables-json(5), schema 1; nftables 1.0.6 to 1.1.7). Raises: ParseError.
+
+    Role firewall feeds it `nft --json list table` of the table that it wants, and records its `table_sha256`.
+    """
     listed = [_object(entry) for entry in parse_json(raw, "`nft list ruleset`")["nftables"].elements()]
     if not any(kind == "metainfo" for kind, _ in listed):
         raise ParseError("`nft list ruleset` does not begin with its version")
     objects = [(kind, one) for kind, one in listed if kind != "metainfo"]
-    chains = [one for kind, one in objects if kind == "chain" and _table(one, "table") == TABLE]
+    ours = [item for item in objects if _owner(item) == TABLE]
+    chains = [one for kind, one in ours if kind == "chain"]
     return Ruleset(
         sha256=_digest(objects),
+        table_sha256=_digest(ours),
         recorded=recorded,
-        tables=tuple(sorted(" ".join(_table(one, "name")) for kind, one in objects if kind == "table")),
+        tables=tuple(sorted(" ".join(_owner(item)) for item in objects if item[0] == "table")),
         egress_denied=any(_denies(chain, "output") for chain in chains),
         ingress_denied=any(_denies(chain, "input") for chain in chains),
-        dropped={name: _packets(objects, name) for name in COUNTERS},
+        dropped={name: _packets(ours, name) for name in COUNTERS},
     )
 
 
@@ -71,17 +79,19 @@ def _object(entry: Tree) -> tuple[str, Tree]:
     return pairs[0]
 
 
-def _table(one: Tree, key: str) -> tuple[str, str]:
-    return one["family"].word(), one[key].word()
+def _owner(item: tuple[str, Tree]) -> tuple[str, str]:
+    """Family and name of the table that an object belongs to; a table is its own."""
+    kind, one = item
+    return one["family"].word(), one["name" if kind == "table" else "table"].word()
 
 
 def _denies(chain: Tree, hook: str) -> bool:
     return (chain.maybe("hook", read=Tree.text), chain.maybe("policy", read=Tree.text)) == (hook, "drop")
 
 
-def _packets(objects: list[tuple[str, Tree]], name: str) -> int | None:
-    for kind, one in objects:
-        if kind == "counter" and _table(one, "table") == TABLE and one["name"].word() == name:
+def _packets(ours: list[tuple[str, Tree]], name: str) -> int | None:
+    for kind, one in ours:
+        if kind == "counter" and one["name"].word() == name:
             return one["packets"].count()
     return None
 
@@ -91,8 +101,7 @@ def _digest(objects: list[tuple[str, Tree]]) -> str:
 
     def place(item: tuple[str, Tree]) -> tuple[str, ...]:
         kind, one = item
-        owner = _table(one, "name" if kind == "table" else "table")
-        return *owner, kind, one["chain" if kind == "rule" else "name"].word()
+        return *_owner(item), kind, one["chain" if kind == "rule" else "name"].word()
 
     try:
         return hashlib.sha256(
@@ -133,7 +142,7 @@ METRICS: tuple[Metric[Ruleset], ...] = (
     ),
     gauge(
         "legalcloud_ruleset_as_recorded",
-        "Whether the rules are those whose digest was recorded when they were loaded; no series if none was.",
+        "Whether our table is as it was loaded; no series if nobody recorded how that was.",
         lambda facts: facts.as_recorded,
     ),
     gauge(
@@ -166,12 +175,11 @@ def lines(facts: Ruleset) -> Iterator[Line]:
         words = f"tables of the packet filter that are not ours: {', '.join(strange)}"
         yield Line(level=Level.FINDING, words=words, remedy="`nft list ruleset`: find out who made them.")
     if facts.as_recorded is False:
-        words = "the packet filter is not as it was loaded: somebody changed a rule by hand"
+        words = "the rules are not as they were loaded: somebody changed one by hand, or nft was upgraded since"
         yield Line(level=Level.FINDING, words=words, remedy=f"Find out who. {site}")
     if facts.as_recorded is None:
         words = "nobody recorded which rules were loaded, so that one that was added by hand is not seen"
-        remedy = "Compare `nft list ruleset` with /etc/nftables.conf, or the digest with that of another such node."
-        yield Line(level=Level.UNKNOWN, words=words, remedy=remedy)
+        yield Line(level=Level.UNKNOWN, words=words, remedy=site)
     if missing := [name for name, count in facts.dropped.items() if count is None]:
         words = f"nobody counts {', '.join(missing)}"
         yield Line(level=Level.UNKNOWN, words=words, remedy=site)

@@ -1,6 +1,7 @@
-"""HTTPS for clients that the internal CA vouches for, in one thread: nothing that a client does can hold it up.
+"""HTTPS for named clients of the internal CA, in one thread: nothing that a client does can hold it up.
 
-Pages are made from memory, so that one thread serves them all; whoever is slow costs a connection and no more.
+Pages are made from memory, so that one thread serves them all; whoever is slow costs a connection and no more, and
+whoever has not shown who he is pushes out others of his kind only.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import cast
 
 from legalcloud.errors import InputError
-from legalcloud.node.settings import Tls
+from legalcloud.node.settings import FILE, Tls
 
 MOST_CONNECTIONS = 64
-"""At one more, the oldest is dropped: two Prometheus and a person need five."""
+"""Of clients that may ask. At one more, the oldest is dropped: two Prometheus and a person need five."""
+MOST_STRANGERS = 32
+"""Likewise, of those that are in their handshake, or whose certificate has another name."""
 MOST_HEAD_BYTES = 8192
 HANDSHAKE_SECONDS = 5.0
 HEAD_SECONDS = 5.0
@@ -35,6 +40,9 @@ _SEPARATOR = b"\r\n\r\n"
 _REQUEST = re.compile(rb"([A-Z]+) (/[!-~]*|\*) HTTP/1\.([01])\r\n")
 _BODY = re.compile(rb"\r\n(content-length: *0*[1-9]|transfer-encoding:)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[^\r\n]*\bclose\b", re.IGNORECASE)
+SSLProtocol.max_size = 2**14
+"""Of the buffer that each connection fills with zeros when it begins: a TLS record; asyncio's own 256 KiB would let a
+hundred connections take as much memory as everything else."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +100,12 @@ class Server:
     pages: Mapping[str, Callable[[], Page]]
     """By path; each must come from memory at once."""
     contexts: Contexts
-    _clients: dict[asyncio.Task[None], None] = field(default_factory=dict)
+    clients: frozenset[str]
+    """Names, one of which a client's certificate must bear."""
+    refused: int = 0
+    """Connections of the CA's other clients since the start."""
+    _known: dict[asyncio.Task[None], None] = field(default_factory=dict)
+    _strangers: dict[asyncio.Task[None], None] = field(default_factory=dict)
 
     async def run(self, listener: socket.socket) -> None:
         """Accept for ever; `listener` must not block."""
@@ -104,15 +117,14 @@ class Server:
                 _log.warning("cannot accept a connection: %s", error.strerror)
                 await asyncio.sleep(1)
                 continue
-            if len(self._clients) >= MOST_CONNECTIONS:
-                next(iter(self._clients)).cancel()
             task = loop.create_task(self._client(connection))
-            self._clients[task] = None
+            _keep(self._strangers, task, most=MOST_STRANGERS)
             task.add_done_callback(partial(self._gone, connection))
 
     def _gone(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         """Forget a client; one that was dropped before its turn came has not closed its connection."""
-        self._clients.pop(task, None)
+        self._strangers.pop(task, None)
+        self._known.pop(task, None)
         connection.close()
 
     async def _client(self, connection: socket.socket) -> None:
@@ -130,14 +142,27 @@ class Server:
             transport.set_write_buffer_limits(high=MOST_WAITING_BYTES)
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             try:
-                while await self._answer(reader, writer):
+                known = self._recognised(transport.get_extra_info("peercert"))
+                while await self._answer(reader, writer, known=known):
                     pass
                 writer.close()
                 await writer.wait_closed()
             finally:
                 transport.abort()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    def _recognised(self, certificate: object) -> bool:
+        """Tell whether the client may ask; if so, strangers no longer push it out."""
+        shown = frozenset(names(certificate))
+        task = asyncio.current_task()
+        if shown & self.clients and task is not None:
+            self._strangers.pop(task, None)
+            _keep(self._known, task, most=MOST_CONNECTIONS)
+            return True
+        self.refused += 1
+        _log.warning("refused a client named %s, which is not among tls.clients", sorted(shown))
+        return False
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, known: bool) -> bool:
         """Answer one request; tell whether the connection may stay."""
         async with asyncio.timeout(IDLE_SECONDS):
             first = await reader.readexactly(1)
@@ -146,7 +171,7 @@ class Server:
                 head = first + await reader.readuntil(_SEPARATOR)
             except asyncio.LimitOverrunError:
                 head = b""
-        page, stays, has_body = self.respond(head)
+        page, stays, has_body = self.respond(head) if known else (_STRANGER, False, True)
         answer = (
             f"HTTP/1.1 {page.status.value} {page.status.phrase}\r\nContent-Type: {page.kind}\r\n"
             f"Content-Length: {len(page.body)}\r\nCache-Control: no-store\r\n"
@@ -177,6 +202,27 @@ class Server:
 
 def _plain(status: HTTPStatus) -> Page:
     return Page(status=status, body=f"{status.phrase}\n".encode())
+
+
+_STRANGER = Page(status=HTTPStatus.FORBIDDEN, body=f"{FILE} has no name of this certificate in tls.clients\n".encode())
+
+
+def _keep(tasks: dict[asyncio.Task[None], None], task: asyncio.Task[None], *, most: int) -> None:
+    """Add one; at one more than the bound, drop the oldest."""
+    if len(tasks) >= most:
+        oldest = next(iter(tasks))
+        del tasks[oldest]
+        oldest.cancel()
+    tasks[task] = None
+
+
+def names(certificate: object) -> Iterator[str]:
+    """Give the common and DNS names in what `ssl.SSLSocket.getpeercert` makes of a certificate that it has verified."""
+    told = cast("dict[str, tuple[object, ...]]", certificate or {})
+    parts = cast("tuple[tuple[tuple[str, str], ...], ...]", told.get("subject", ()))
+    yield from (value for part in parts for key, value in part if key == "commonName")
+    others = cast("tuple[tuple[str, str], ...]", told.get("subjectAltName", ()))
+    yield from (value for key, value in others if key == "DNS")
 
 
 def listen(address: str, port: int) -> socket.socket:

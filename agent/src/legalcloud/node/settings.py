@@ -20,6 +20,8 @@ PORT = 9640
 _EXAMPLE = "the variables of the role agent in docs/reference/roles.md say what it means"
 _HINT = "Correct the keys named above, best in the inventory, and run `legalcloud node check FILE` again."
 _UNIT = re.compile(r"[A-Za-z0-9@:_.\\-]+\.(service|socket|target|timer|mount)")
+_CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_FILES = ("certificate", "key", "ca")
 _URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 
@@ -33,11 +35,19 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Files of the node's key and certificate, and of the CA whose clients may scrape."""
+    """Files of a key and its certificate, and of the CA that signs."""
 
     certificate: Path
     key: Path
     ca: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving(Tls):
+    """The same of the port, and who may ask there."""
+
+    clients: tuple[str, ...]
+    """Common or DNS names, one of which the client's certificate must bear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,8 @@ class Shards:
 
     k: int
     m: int
+    shards_per_site: int
+    """Divides k + m."""
 
     @property
     def data_share(self) -> float:
@@ -66,7 +78,9 @@ class Paths:
     """Files and sockets."""
 
     history: Path = Path("/var/lib/legalcloud-agent/history")
-    """Hourly samples of capacity."""
+    """Hourly samples of how full the node is."""
+    cluster_history: Path = Path("/var/lib/legalcloud-agent/cluster-history")
+    """The same of the cluster, on a node that watches it."""
     status: Path = Path("/run/legalcloud-agent/status.sock")
     """Where the daemon answers `legalcloud node status`."""
     helper: Path = Path("/run/legalcloud-agent-helper.sock")
@@ -83,7 +97,7 @@ class Settings:
     site: str
     rack: str
     listen: Listen
-    tls: Tls
+    tls: Serving
     statement: Tls
     """Key and certificate that sign statements, which only root reads, and the CA that signed the certificate."""
     drives: tuple[Drive, ...] = ()
@@ -93,6 +107,8 @@ class Settings:
     """Mount points whose room is watched."""
     plan: Shards | None = None
     """None on a node without OSDs."""
+    watches_cluster: bool = False
+    """Whether it asks Ceph how full the cluster is; needs a plan, and a keyring that only monitors' nodes have."""
     openbao: str | None = None
     """Address of the node's own OpenBao; None if it has none."""
     probes: Mapping[str, Pace] = field(default_factory=dict)
@@ -119,20 +135,23 @@ def load(path: Path = FILE, *, probes: Collection[str]) -> Settings:
 def _settings(cell: Cell, probes: Collection[str]) -> Settings:
     fields = cell.fields(
         ("node", "site", "rack", "listen", "tls", "statement"),
-        ("drives", "services", "filesystems", "plan", "openbao", "probes", "paths"),
+        ("drives", "services", "filesystems", "plan", "watches_cluster", "openbao", "probes", "paths"),
     )
+    if "watches_cluster" in fields.cells and "plan" not in fields.cells:
+        fields.cells["watches_cluster"].note("needs the plan", "Add the key plan, or nobody can say what still fits")
     return fields.whole(
         Settings(
             node=fields.take("node", Cell.identifier),
             site=fields.take("site", Cell.identifier),
             rack=fields.take("rack", lambda value: value.matching(RACK, "Use a-z, 0-9, . _ and -")),
             listen=fields.take("listen", _listen),
-            tls=fields.take("tls", _tls),
+            tls=fields.take("tls", _serving),
             statement=fields.take("statement", _tls),
             drives=fields.maybe("drives", _drives) or (),
             services=fields.maybe("services", lambda value: every(value, _unit)) or (),
             filesystems=fields.maybe("filesystems", lambda value: every(value, _path)) or (Path("/"),),
             plan=fields.maybe("plan", _shards),
+            watches_cluster=fields.maybe("watches_cluster", Cell.boolean) or False,
             openbao=fields.maybe("openbao", lambda value: value.matching(_URL, "Write https://HOST:PORT")),
             probes=fields.maybe("probes", lambda value: _probes(value, probes)) or {},
             paths=fields.maybe("paths", _paths) or Paths(),
@@ -154,9 +173,20 @@ def _address(cell: Cell) -> IPv4Address | IPv6Address:
 
 
 def _tls(cell: Cell) -> Tls:
-    fields = cell.fields(("certificate", "key", "ca"))
-    certificate, key, ca = (fields.take(name, _path) for name in ("certificate", "key", "ca"))
+    fields = cell.fields(_FILES)
+    certificate, key, ca = (fields.take(name, _path) for name in _FILES)
     return fields.whole(Tls(certificate=certificate, key=key, ca=ca))
+
+
+def _serving(cell: Cell) -> Serving:
+    fields = cell.fields((*_FILES, "clients"))
+    certificate, key, ca = (fields.take(name, _path) for name in _FILES)
+    clients = fields.take("clients", lambda value: every(value, _client))
+    return fields.whole(Serving(certificate=certificate, key=key, ca=ca, clients=clients))
+
+
+def _client(cell: Cell) -> str:
+    return cell.matching(_CLIENT, "Write a name as it stands in the client's certificate, such as tko-1")
 
 
 def _path(cell: Cell) -> Path:
@@ -177,9 +207,12 @@ def _unit(cell: Cell) -> str:
 
 
 def _shards(cell: Cell) -> Shards:
-    fields = cell.fields(("k", "m"))
-    k, m = (fields.take(name, Cell.count) for name in ("k", "m"))
-    return fields.whole(Shards(k=k, m=m))
+    names = ("k", "m", "shards_per_site")
+    fields = cell.fields(names)
+    found = fields.whole(Shards(**{name: fields.take(name, Cell.count) for name in names}))
+    if (found.k + found.m) % found.shards_per_site:
+        cell.refuse(f"spreads {found.k}+{found.m} shards by {found.shards_per_site}", "Copy it from plan.yml")
+    return found
 
 
 def _probes(cell: Cell, known: Collection[str]) -> Mapping[str, Pace]:
@@ -197,7 +230,7 @@ def _pace(cell: Cell) -> Pace:
 
 
 def _paths(cell: Cell) -> Paths:
-    names = ("history", "status", "helper", "counter")
+    names = ("history", "cluster_history", "status", "helper", "counter")
     fields = cell.fields((), names)
     given = {name: fields.take(name, _path) for name in fields.cells}
     return fields.whole(Paths(**given))

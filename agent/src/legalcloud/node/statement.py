@@ -44,8 +44,14 @@ class Statement:
     issued_at: datetime
     """UTC, whole seconds, by the node's own clock; the probe `clock` says how good that is."""
     identity: Identity
+    running: bool
+    """Whether the daemon told it; False if it was away, and its probes were run once for this statement."""
     probes: Mapping[str, canonical.Json]
-    """By name: `success`, `stale`, `age_seconds`, `problem`, `facts`. Fractions stand as text, as JCS wants."""
+    """By name: `success`, `stale`, `age_seconds`, `duration_seconds`, `problem`, `facts`. Fractions stand as text.
+
+    `success` is null while a probe's first run goes on. Once a run is past its deadline it is false, and
+    `duration_seconds` is how long it has gone on.
+    """
 
 
 def probes(parts: tuple[Part, ...]) -> Mapping[str, canonical.Json]:
@@ -55,6 +61,7 @@ def probes(parts: tuple[Part, ...]) -> Mapping[str, canonical.Json]:
             "success": part.success,
             "stale": part.stale,
             "age_seconds": exact(part.age_seconds),
+            "duration_seconds": exact(part.duration_seconds),
             "problem": part.problem,
             "facts": exact(part.facts),
         }
@@ -92,6 +99,7 @@ def to_payload(statement: Statement) -> bytes:
             "counter": statement.counter,
             "issued_at": shown(statement.issued_at),
             "identity": identity,
+            "running": statement.running,
             "probes": statement.probes,
         }
     )
@@ -107,9 +115,10 @@ def from_payload(raw: bytes) -> Statement:
             "counter": int(counter),
             "issued_at": str(issued_at),
             "identity": {"machine_id": str(machine_id), "dmi_serial": str(serial), "boot_id": str(boot_id), **beside},
+            "running": bool(running),
             "probes": dict(found),
             **others,
-        } if kind == TYPE and not isinstance(counter, bool) and not beside and not others:
+        } if kind == TYPE and not isinstance(counter, bool) and counter > 0 and not beside and not others:
             return Statement(
                 node=node,
                 nonce=nonce,
@@ -118,6 +127,7 @@ def from_payload(raw: bytes) -> Statement:
                 identity=Identity(
                     machine_id=machine_id, dmi_serial=None if serial == NO_SERIAL else serial, boot_id=boot_id
                 ),
+                running=running,
                 probes=found,
             )
     raise ParseError(f"this is not a statement of the form {TYPE}", hint="It may be of another version.")
@@ -142,12 +152,10 @@ def sign(statement: Statement, *, key_pem: bytes, certificate_pem: bytes) -> byt
 _KEY = "Run playbooks/site.yml --tags certificate,agent."
 
 
-def verify(
-    raw: bytes, *, ca_pem: bytes, nonce: str, node: str, received_at: datetime | None = None
-) -> tuple[Statement, dsse.Signer]:
+def verify(raw: bytes, *, ca_pem: bytes, nonce: str, node: str, received_at: datetime) -> tuple[Statement, dsse.Signer]:
     """Check a statement that `node` gave to whoever chose `nonce`; return it and who signed it.
 
-    `received_at` is the asker's clock as the answer came in: without it a node whose certificate has ended could name
+    `received_at` is the asker's clock as the answer came in: otherwise a node whose certificate has ended could name
     an earlier time. Raises: NotAuthenticError if it does not hold, ParseError if it is no statement.
     """
     envelope = dsse.from_file(raw)
@@ -161,7 +169,7 @@ def verify(
         raise NotAuthenticError(f"{node} signed it, but it speaks for {statement.node!r}")
     if statement.nonce != nonce:
         raise NotAuthenticError("it answers another nonce: it was made for someone else, or earlier")
-    if received_at is not None and abs(received_at - statement.issued_at) > CLOCK_DIFFERENCE:
+    if abs(received_at - statement.issued_at) > CLOCK_DIFFERENCE:
         raise NotAuthenticError(
             f"it says that it was made at {shown(statement.issued_at)}, and came in at {shown(received_at)}",
             hint="Correct the clock of the node or of this machine, and ask again.",

@@ -109,7 +109,8 @@ def _lines(subject: Subject[object], seen: Seen[object]) -> Iterator[Line]:
     """Say what the facts say; of old ones, nothing good."""
     remedy = "Run the command named here by hand; `journalctl -u legalcloud-agent` has more."
     if seen.facts is None:
-        yield Line(level=Level.UNKNOWN, words=seen.problem or "not looked at yet", remedy=remedy)
+        words = seen.problem or "its first look has not ended yet"
+        yield Line(level=Level.UNKNOWN, words=words, remedy=remedy if seen.problem else "Ask again in a minute.")
         return
     if seen.problem:
         age = _age(seen.age_seconds or 0)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from legalcloud.node import drives
-from legalcloud.node.capacity import NodeCapacity, of_node
+from legalcloud.node.capacity import NodeCapacity, gib, of_node
 from legalcloud.node.osd_sockets import device_number
 from legalcloud.node.osds import Fullness, Osd, Ratios, State, osds
 from legalcloud.node.subject import Level, Line, Metric, Sample, Subject, World, gauge
 
 RATIOS = Ratios()
-"""A node does not see the cluster's own; the controller does (`legalcloud fleet status`)."""
-_GIB = 2**30
+"""A node does not see the cluster's own; the nodes that watch the cluster do (`cluster_watch.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +48,10 @@ def _used_ratio(osd: Osd) -> float | None:
     return None if osd.used_bytes is None or osd.total_bytes is None else osd.used_bytes / osd.total_bytes
 
 
-def _info(facts: Storage) -> Iterator[Sample]:
+def _active(facts: Storage) -> Iterator[Sample]:
     for osd in facts.osds:
-        yield (str(osd.number), ",".join(osd.drives.data), ",".join(osd.drives.db or ())), 1
+        labels = (str(osd.number), ",".join(osd.drives.data), ",".join(osd.drives.db or ()))
+        yield labels, None if osd.state is None else osd.state is State.ACTIVE
 
 
 def _slow(facts: Storage) -> int | None:
@@ -62,9 +62,10 @@ def _slow(facts: Storage) -> int | None:
 METRICS: tuple[Metric[Storage], ...] = (
     Metric(
         name="legalcloud_osd_active",
-        help="Whether the OSD serves; no series if it did not say.",
-        labels=("osd",),
-        samples=_each(lambda osd: None if osd.state is None else osd.state is State.ACTIVE),
+        help="Whether the OSD serves, and which drives it lies on (its database's, if that has its own); no series if "
+        "it did not say.",
+        labels=("osd", "serial", "db_serial"),
+        samples=_active,
     ),
     Metric(
         name="legalcloud_osd_used_ratio",
@@ -72,12 +73,6 @@ METRICS: tuple[Metric[Storage], ...] = (
         help="Used part of the OSD; at 0.95 the whole cluster refuses to write.",
         labels=("osd",),
         samples=_each(_used_ratio),
-    ),
-    Metric(
-        name="legalcloud_osd_info",
-        help="Serials of the drives behind an OSD: of its data, and of its database if that has a drive of its own.",
-        labels=("osd", "serial", "db_serial"),
-        samples=_info,
     ),
     gauge(
         "legalcloud_osds_slow_operations",
@@ -108,7 +103,7 @@ METRICS: tuple[Metric[Storage], ...] = (
     ),
     gauge(
         "legalcloud_node_tenant_free_bytes",
-        "What tenants can store until this node's fullest OSD is full, if all nodes have as much room in proportion.",
+        "What tenants can store until this node's fullest OSD is near full, if all have as much room in proportion.",
         lambda facts: facts.capacity.tenant_bytes,
         unit="bytes",
     ),
@@ -126,10 +121,10 @@ def lines(facts: Storage) -> Iterator[Line]:
         yield from _osd_lines(osd)
     room = facts.capacity
     if room.osds and room.fullest_share is not None:
-        words = f"{_gib(room.used_bytes)} of {_gib(room.raw_bytes)} used, fullest is osd.{room.fullest_osd}"
+        words = f"{gib(room.used_bytes)} of {gib(room.raw_bytes)} used, fullest is osd.{room.fullest_osd}"
         words += f" with {room.fullest_share:.0%}"
         if room.tenant_bytes is not None:
-            words += f"; full when tenants store {_gib(room.tenant_bytes)} more on it"
+            words += f"; near full when tenants store {gib(room.tenant_bytes)} more on it"
         yield Line(level=Level.GOOD, words=words)
 
 
@@ -153,10 +148,6 @@ def _osd_lines(osd: Osd) -> Iterator[Line]:
             words=f"{osd.slow_operations} operations of {name} have waited for longer than 30 s",
             remedy=f"`ceph daemon {name} dump_blocked_ops`; look at its drive.",
         )
-
-
-def _gib(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB"
 
 
 SUBJECT = Subject(name="osds", every_seconds=30, deadline_seconds=25, read=read, metrics=METRICS, lines=lines)

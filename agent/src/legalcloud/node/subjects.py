@@ -7,6 +7,7 @@ from typing import Any
 from legalcloud.node import (
     certificates,
     clock,
+    cluster_watch,
     drives,
     filling,
     hsm,
@@ -26,6 +27,7 @@ ALL: tuple[Subject[Any], ...] = (
     drives.SUBJECT,
     storage.SUBJECT,
     filling.SUBJECT,
+    cluster_watch.SUBJECT,
     keys.SUBJECT,
     hsm.SUBJECT,
     certificates.SUBJECT,

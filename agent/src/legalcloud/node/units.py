@@ -11,7 +11,7 @@ from legalcloud.errors import ParseError
 from legalcloud.node.subject import Kind, Level, Line, Metric, Subject, World, gauge
 
 PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "NRestarts")
-MOST_LISTED = 20
+MOST_LISTED = 10
 """Failed units that get a series of their own; the count is of all."""
 _LIMIT_SECONDS = 10
 _NAME = re.compile(r"[A-Za-z0-9@:_.\\-]{1,255}")

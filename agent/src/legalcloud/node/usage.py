@@ -1,4 +1,4 @@
-"""How full each OSD of the cluster is, by site and node, as the monitors see it; Ceph 20.2. For the controller."""
+"""How full each OSD of the cluster is, by site and node, as the monitors see it; Ceph 20.2."""
 
 from __future__ import annotations
 
@@ -64,30 +64,18 @@ class ClusterUsage:
     sites: tuple[SiteUsage, ...]
     """By name."""
     ratios: Ratios
-    stored_bytes: int
-    """What tenants have stored, before erasure coding."""
-    available_bytes: int
-    """Ceph's own word (`max_avail`) for what still fits into the pool of tenants until an OSD is full."""
 
 
-def cluster_usage(df_tree: bytes, df: bytes, osd_dump: bytes, *, data_pool: str) -> ClusterUsage:
-    """Parse `ceph osd df tree`, `ceph df` and `ceph osd dump`, each with `--format json`.
+def cluster_usage(df_tree: bytes, osd_dump: bytes) -> ClusterUsage:
+    """Parse `ceph osd df tree` and `ceph osd dump`, each with `--format json`.
 
     OSDs that are out, and buckets without OSDs, are left out.
     Raises: ParseError also if an OSD that is in has not told its size yet: nobody knows then what fits.
     """
-    pools = [pool for pool in tree.parse(df, "ceph df")["pools"].elements() if pool["name"].value == data_pool]
-    if len(pools) != 1:
-        raise ParseError(f"`ceph df` names {len(pools)} pools {data_pool}", hint="playbooks/site.yml makes the pool.")
     sites = tuple(_sites(tree.parse(df_tree, "ceph osd df tree")["nodes"]))
     if not sites:
         raise ParseError("`ceph osd df tree` shows no datacenter with an OSD that is in")
-    return ClusterUsage(
-        sites=sites,
-        ratios=_ratios(tree.parse(osd_dump, "ceph osd dump")),
-        stored_bytes=pools[0]["stats"]["stored"].count(),
-        available_bytes=pools[0]["stats"]["max_avail"].count(),
-    )
+    return ClusterUsage(sites=sites, ratios=_ratios(tree.parse(osd_dump, "ceph osd dump")))
 
 
 def _ratios(dump: Tree) -> Ratios:
