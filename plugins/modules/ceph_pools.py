@@ -107,6 +107,9 @@ def plan_pool(
             return [], conflicts
         if rule != wanted["rule"]:
             commands.append({"prefix": "osd pool set", "pool": name, "var": "crush_rule", "val": wanted["rule"]})
+        if current["pg_num"] < (least := wanted.get("options", {}).get("pg_num_min", 0)):
+            # Whoever runs radosgw-admin before the pools are made gets .rgw.root with one placement group.
+            commands.append({"prefix": "osd pool set", "pool": name, "var": "pg_num", "val": text(least)})
     if wanted["application"] not in current["application_metadata"]:
         commands.append({"prefix": "osd pool application enable", "pool": name, "app": wanted["application"]})
     commands += [

@@ -60,7 +60,7 @@ def test_another_program_can_check_it_by_the_standard() -> None:
     assert payload == PAYLOAD
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_changed_byte_goes_unnoticed(data: st.DataObject) -> None:
     raw = bytearray(SEALED)

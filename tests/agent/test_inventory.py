@@ -462,7 +462,7 @@ TREES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(), inner, max_size=6)
 )
 FILES = st.sampled_from([HOSTS, REGISTER, PLAN, TENANT, "group_vars/all/ceph.yml", "host_vars/one-1.yml"])
-LEAN = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+LEAN = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 
 
 def load_or_refuse(file: str, content: bytes) -> None:

@@ -141,7 +141,7 @@ def _spoil(value: Any, choose: st.DataObject) -> Any:  # noqa: ANN401 -- any JSO
     return choose.draw(st.sampled_from([None, True, -1, 1.5, "", "x", [], {}, [None], {"problem": "p"}]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(choose=st.data())
 def test_a_spoilt_answer_gives_facts_or_a_parse_error_and_nothing_else(choose: st.DataObject) -> None:
     spoilt = _spoil(copy.deepcopy(answer("provisioned")), choose)

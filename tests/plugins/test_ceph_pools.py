@@ -103,3 +103,16 @@ def test_a_profile_is_compared_only_by_what_was_asked_for() -> None:
     assert profile_conflicts(PROFILE, wanted) == []
     assert profile_conflicts(PROFILE, wanted | {"k": 4}) == ["k is '3', not '4'"]
     assert profile_conflicts(PROFILE, {"d": 5}) == ["d is None, not '5'"]
+
+
+def test_a_pool_that_somebody_made_too_small_grows_before_its_least_size_is_set() -> None:
+    least = INDEX | {"options": {"size": 3, "min_size": 2, "pg_num_min": 8}}
+
+    small = POOLS["hk.rgw.buckets.index"] | {"pg_num": 1, "options": {}}
+
+    commands, _ = plan_pool("index", least, small, RULES)
+
+    assert [words(command) for command in commands] == [
+        "osd pool set index pg_num 8",
+        "osd pool set index pg_num_min 8",
+    ]
