@@ -6,11 +6,16 @@ import os
 import platform
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.load.lab import ROOT, Lab
+
+LOOK_SECONDS = 10
+BUSY_AT_REST = 0.25
+"""The lab's forty daemons alone take about a tenth; above this, others are at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +28,8 @@ class Setting:
     cores: int
     memory_bytes: int
     kernel: str
-    load_before: float
-    """Of the last minute (/proc/loadavg), before the benchmark began: above one a core, others were at work."""
+    busy_before: float
+    """Part of the processors' time that was taken before the benchmark began, 0 to 1; see BUSY_AT_REST."""
     shape: str
     versions: tuple[str, ...]
 
@@ -40,13 +45,26 @@ def describe(lab: Lab) -> Setting:
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=int(memory[1]) * 1024 if memory else 0,
         kernel=platform.release(),
-        load_before=os.getloadavg()[0],
+        busy_before=_busy(),
         shape=(
             f"{len(lab.nodes)} nodes in {len(sites)} sites, {sum(len(node.drives) for node in lab.nodes)} drives, "
             f"{len(lab.members('mons'))} monitors, {len(lab.members('gateways'))} gateways"
         ),
         versions=_versions(lab),
     )
+
+
+def _busy() -> float:
+    """Watch /proc/stat for some seconds; what waits for a drive counts as idle."""
+
+    def ticks() -> tuple[int, int]:
+        found = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(found), found[3] + found[4]
+
+    before = ticks()
+    time.sleep(LOOK_SECONDS)
+    took, idle = (after - earlier for after, earlier in zip(ticks(), before, strict=True))
+    return 1 - idle / took
 
 
 def _commit() -> str:

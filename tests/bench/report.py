@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tests.bench import agent, encryption
 from tests.bench.figures import MIB, Cell, Rounds, Spread, ratio, spread
-from tests.bench.host import Setting
+from tests.bench.host import BUSY_AT_REST, Setting
 from tests.bench.key_managers import CONNECTIONS, KeyManagerSpeed
 from tests.bench.processes import Process
 from tests.bench.second_run import SecondRun
@@ -155,8 +155,8 @@ def _again(run: SecondRun) -> str:
 def _setting(results: Results) -> str:
     place = results.setting
     busy = (
-        f" **Others were at work on the machine (load {place.load_before:.1f} before we began): provisional numbers.**"
-        if place.load_before > place.cores / 2
+        f" **Others were at work on the machine ({place.busy_before:.0%} busy before we began): provisional numbers.**"
+        if place.busy_before > BUSY_AT_REST
         else ""
     )
     return (

@@ -43,7 +43,7 @@ def results(**changed: object) -> Results:
     base = Results(
         setting=Setting(
             measured_at=datetime(2026, 11, 23, tzinfo=UTC), commit="abc", cpu="CPU", cores=2, memory_bytes=24 << 30,
-            kernel="6.18", load_before=0.3, shape="6 nodes", versions=("ceph-osd 20.2.4",),
+            kernel="6.18", busy_before=0.1, shape="6 nodes", versions=("ceph-osd 20.2.4",),
         ),
         seconds=6, rounds=[{put: speed(60), rados: speed(100)}, {put: speed(90), rados: speed(300)}],
         encryption=[], key_managers=None,
@@ -157,7 +157,7 @@ def test_a_second_run_that_restarted_something_misses_its_goal() -> None:
 
 def test_the_page_says_which_goal_is_missed_and_when_others_were_at_work() -> None:
     quiet = write(results(), "## How to read this")
-    busy = write(results(setting=replace(results().setting, load_before=3.0)), "")
+    busy = write(results(setting=replace(results().setting, busy_before=0.6)), "")
 
     assert "| 0.45 (0.30-0.60) | **no** |" in quiet
     assert "## How to read this" in quiet
