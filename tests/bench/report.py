@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tests.bench import agent, encryption
@@ -139,6 +139,7 @@ def goals(results: Results) -> Iterable[Goal]:
             measured=", ".join(measured) if known else UNMEASURED,
             reached=all(one.median >= 0.95 for one in costs) if known else None,
         )
+    yield from agent_goals(results.agent)
     wronged = results.wronged
     yield Goal(
         what="healthy OSDs marked down in 30 min of full load",
@@ -146,6 +147,23 @@ def goals(results: Results) -> Iterable[Goal]:
         measured=f"{len(wronged)} in {results.load_minutes:g} min" if wronged is not None else UNMEASURED,
         reached=None if wronged is None or (not wronged and results.load_minutes < 30) else not wronged,
     )
+
+
+def agent_goals(found: agent.AgentCosts | None) -> Iterable[Goal]:
+    """Judge the node agent by what it costs."""
+    judged: tuple[tuple[str, str, Callable[[agent.AgentCosts], float], float, str], ...] = (
+        ("resident set after {} scrapes", "<= 40 MB, then 30", lambda one: one.agent.rss_bytes / 1e6, 40, "{:.1f} MB"),
+        ("CPU of one of {} scrapes", "<= 5 ms", lambda one: one.agent.cpu_seconds_per_scrape * 1e3, 5, "{:.2f} ms"),
+        ("p99 of {} scrapes while a probe hangs", "<= 20 ms", lambda one: one.hung.p99_seconds * 1e3, 20, "{:.1f} ms"),
+        ("series in each of {} scrapes", "<= 300", lambda one: one.agent.series, 300, "{:.0f}"),
+    )
+    for what, goal, value, limit, form in judged:
+        yield Goal(
+            what=f"node agent: {what.format(agent.SCRAPES)}",
+            goal=goal,
+            measured=form.format(value(found)) if found else UNMEASURED,
+            reached=value(found) <= limit if found else None,
+        )
 
 
 def _again(run: SecondRun) -> str:

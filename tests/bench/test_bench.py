@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests.bench import encryption
 from tests.bench.__main__ import first_lab
+from tests.bench.agent import AgentCosts, Cost, FleetCost
 from tests.bench.figures import KIB, MIB, Cell, Speed
 from tests.bench.host import Setting
 from tests.bench.processes import Process, parse_stat, restarted, used
-from tests.bench.report import Results, goals, write
+from tests.bench.report import Results, agent_goals, goals, write
 from tests.bench.second_run import SecondRun, parse_recap
 from tests.bench.throughput import ANYCAST, RADOS, parse_rados
 from tests.load.lab import LabError
@@ -153,6 +154,22 @@ def test_a_second_run_that_restarted_something_misses_its_goal() -> None:
     goal = next(goal for goal in goals(results(second_run=run)) if goal.what.startswith("second run"))
 
     assert (goal.measured, goal.reached) == ("0 changed, 1 restarts, 90 s", False)
+
+
+def test_the_agent_is_held_to_its_goals() -> None:
+    good = Cost(
+        rss_bytes=39_000_000, cpu_seconds_per_scrape=0.001, p99_seconds=0.01, median_seconds=0.005, series=120, bytes=1
+    )
+    fleet = FleetCost(targets=1000, series=1, cpu_cores=0.1, rss_bytes=1, disk_bytes_per_hour=1)
+    found = AgentCosts(
+        node="cwn-2", agent=good, exporter=good, hung=replace(good, p99_seconds=0.03), background_cores=0.1, fleet=fleet
+    )
+
+    told = {goal.what: (goal.measured, goal.reached) for goal in agent_goals(found)}
+
+    assert told["node agent: resident set after 1000 scrapes"] == ("39.0 MB", True)
+    assert told["node agent: p99 of 1000 scrapes while a probe hangs"] == ("30.0 ms", False)
+    assert {goal.reached for goal in agent_goals(None)} == {None}
 
 
 def test_the_page_says_which_goal_is_missed_and_when_others_were_at_work() -> None:
