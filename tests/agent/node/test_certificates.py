@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.agent.node import fuzz
-from tests.agent.node.node_sample import HERE, TLS, issue, write
+from tests.agent.node.node_sample import HERE, TLS, issue, settings, world, write
 from tests.agent.signing_sample import authority
 
 from legalcloud.errors import ParseError
 from legalcloud.node import certificates, privileged
 from legalcloud.node.certificates import Certificates
 from legalcloud.node.subject import Level
-from legalcloud.run import run
+from legalcloud.run import Done, run
 
 RECORDED = (HERE / "data/certificates/gateway.json").read_bytes()
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
@@ -61,6 +62,17 @@ def test_a_file_that_is_no_certificate_is_unknown_and_costs_no_other() -> None:
     assert [path for path, one in facts.by_path.items() if one is None] == [NODE, "/etc/legalcloud/pki/other.crt"]
     assert len(words(facts, Level.UNKNOWN)) == 2
     assert words(facts, Level.GOOD) == []
+
+
+def test_a_certificate_that_ought_to_be_there_and_is_not_is_a_finding() -> None:
+    place = world(replace(settings(Path("/etc/legalcloud/pki")), certificates=(Path(NODE), Path("/etc/gone.crt"))))
+
+    facts = certificates.read(replace(place, ask=lambda *_: Done(exit_code=0, output=RECORDED, errors=b"")))
+
+    assert "/etc/gone.crt" in facts.missing
+    assert NODE not in facts.missing
+    assert "/etc/gone.crt is not there" in words(facts, Level.FINDING)
+    assert not any(one.startswith("all ") for one in words(facts, Level.GOOD))
 
 
 def test_no_certificates_at_all_are_not_good() -> None:

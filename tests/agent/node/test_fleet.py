@@ -141,6 +141,21 @@ def watching(**looks: Seen[object]) -> tuple[Row, ...]:
 CLUSTER = seen("cluster", seen_cluster())
 
 
+def test_a_node_that_claims_to_look_in_the_future_is_not_believed_of_the_cluster() -> None:
+    found = cluster_of(watching(tko_1=replace(CLUSTER, age_seconds=-9.0), cwn_1=CLUSTER))
+
+    assert found.node == "cwn-1"
+
+
+def test_an_answer_of_no_agent_of_ours_is_a_row_that_says_so() -> None:
+    naive = json.dumps(json.loads(answer(NODES[0], ALMOST)) | {"looked_at": "2026-11-23T20:00:00"}).encode()
+
+    row = gather(NODES[:1], lambda _node: naive, 5)[0]
+
+    assert row.level is Level.UNKNOWN
+    assert "did not answer" not in row.words
+
+
 def test_of_all_nodes_that_know_the_cluster_the_last_to_look_is_believed() -> None:
     found = cluster_of(watching(tko_1=replace(CLUSTER, age_seconds=250.0), cwn_1=CLUSTER))
 

@@ -103,16 +103,38 @@ def test_a_restart_of_the_agent_does_not_try_a_refused_pin_again_until_a_person_
     assert hsm.Reader()(place).tokens["kms"].reason == "good"
 
 
-def test_who_looks_once_minds_the_refusal_and_writes_none(tmp_path: Path) -> None:
-    tool = Tool([sample("pin_wrong.json")] * 2)
+def test_who_looks_once_never_logs_in_for_nobody_would_remember_a_refusal(tmp_path: Path) -> None:
+    tool = Tool([])
+
+    found = hsm.Reader()(replace(node(tmp_path, tool), keeps=False))
+
+    assert tool.asked == []
+    assert "only the running agent logs in" in words(found.tokens["kms"], level=Level.UNKNOWN)
+
+
+def test_an_answer_that_nobody_understands_stops_every_try_and_says_how_to_go_on(tmp_path: Path) -> None:
+    tool = Tool([b""])
     place = node(tmp_path, tool)
 
-    hsm.Reader()(replace(place, keeps=False))
-    assert not (tmp_path / hsm.REFUSED).exists()
-
     hsm.Reader()(place)
-    hsm.Reader()(replace(place, keeps=False))
-    assert len(tool.asked) == 2
+    found = hsm.Reader()(place)
+
+    assert tool.asked == ["kms"]
+    assert "then remove /var/lib/legalcloud-agent/hsm-refused" in words(found.tokens["kms"], level=Level.UNKNOWN)
+
+
+@pytest.mark.parametrize(("openbao", "tokens"), [("https://127.0.0.1:8200", 0), (None, None)])
+def test_a_key_manager_whose_tokens_nobody_names_is_unknown(
+    tmp_path: Path, openbao: str | None, tokens: int | None
+) -> None:
+    place = node(tmp_path, Tool([]))
+    (tmp_path / hsm.CONFIGURATION).unlink()
+
+    found = hsm.Reader()(replace(place, settings=replace(place.settings, openbao=openbao)))
+
+    assert [line.level for line in hsm.lines(found)] == ([] if openbao is None else [Level.UNKNOWN])
+    (count,) = [metric for metric in hsm.METRICS if metric.name == "legalcloud_hsm_tokens"]
+    assert [value for _, value in count.samples(found)] == [tokens]
 
 
 def test_refusals_that_cannot_be_read_stop_every_try(tmp_path: Path) -> None:

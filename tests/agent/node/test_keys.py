@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.agent.node import fuzz
 from tests.agent.node.node_sample import HERE, settings, world
+from tests.agent.signing_sample import authority
 
 from legalcloud.errors import ParseError
 from legalcloud.health.keys import State
@@ -52,6 +53,24 @@ def test_a_server_that_does_not_serve_leads_nobody_and_is_a_finding(health: str 
     assert (found.state, found.leads, found.leader) == (state, None, None)
     assert f"OpenBao here is {state}" in words(facts(server=found), Level.FINDING)
     assert words(facts(server=found), Level.GOOD) == ""
+
+
+def test_a_key_manager_that_never_tried_a_snapshot_is_not_good_and_has_a_zero() -> None:
+    assert "no snapshot of OpenBao was ever tried here" in words(facts(backup=None), Level.UNKNOWN)
+    (good,) = [metric for metric in keys.METRICS if metric.name == "legalcloud_openbao_backup_good"]
+    assert [value for _, value in good.samples(facts(backup=None))] == [False]
+    assert [value for _, value in good.samples(facts(backup=None, server=None))] == [None]
+
+
+def test_without_the_agent_s_key_nobody_knows_of_the_hsm_and_the_rest_stays(tmp_path: Path) -> None:
+    assert keys._hsm_away_seconds("https://127.0.0.1:1", settings(tmp_path).tls) is None
+
+
+def test_a_gateway_whose_proxy_lost_its_configuration_reaches_no_key_manager(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes(authority("the CA").pem)
+    found = keys.read(world(settings(tmp_path, services=(keys.PROXY_UNIT,)), root=tmp_path))
+
+    assert found.gateway_served is False
 
 
 def test_a_server_without_a_leader_is_not_good() -> None:

@@ -73,6 +73,13 @@ def test_a_package_that_was_removed_is_not_installed() -> None:
     assert packages.installed(b"ceph-osd\t20.2.4-1\trc \nchrony\t4.9-2\tii \n") == {"chrony": "4.9-2"}
 
 
+def test_a_package_on_hold_is_installed_and_its_version_counts() -> None:
+    held = packages.installed(b"ceph-osd\t20.2.0-1\thi \nceph-mon\t20.2.9-1\tii \n")
+
+    assert held == {"ceph-osd": "20.2.0-1", "ceph-mon": "20.2.9-1"}
+    assert packages.ceph_version(held) is None
+
+
 @pytest.mark.parametrize("line", [b"chrony 4.9-2 ii\n", b"chrony\t\tii \n", b"chr\xff\t1\tii \n", b"a\tb\tc\td\n"])
 def test_a_line_of_another_form_is_refused(line: bytes) -> None:
     with pytest.raises(ParseError):

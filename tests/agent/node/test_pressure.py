@@ -72,8 +72,10 @@ def test_a_machine_without_any_of_it_is_unknown_and_not_good(tmp_path: Path) -> 
     assert levels["time since the start is unknown"] is Level.UNKNOWN
 
 
-def test_a_path_that_is_not_there_has_no_room_and_is_unknown() -> None:
+def test_where_nothing_is_mounted_there_is_no_room_and_it_is_unknown(tmp_path: Path) -> None:
+    assert pressure.room(Path("/")) is not None
     assert pressure.room(Path("/nowhere/at/all")) is None
+    assert pressure.room(tmp_path) is None, "the room of what it lies on"
     (line,) = [line for line in pressure.lines(_without_room()) if "/absent" in line.words]
     assert line.level is Level.UNKNOWN
 

@@ -96,7 +96,8 @@ _NOBODY = Line(
 def _cluster_age_seconds(part: Part) -> float | None:
     """Age of what a node knows of the cluster; None if this is not that, or it is old or in doubt."""
     known = part.name == cluster_watch.SUBJECT.name and part.success and part.lines and not part.stale
-    return part.age_seconds if known and isinstance(part.age_seconds, int | float) else None
+    age_seconds = part.age_seconds if known and isinstance(part.age_seconds, int | float) else -1
+    return age_seconds if age_seconds >= 0 else None
 
 
 Ask = Callable[[Node], bytes]
@@ -190,7 +191,7 @@ def _row(node: Node, ask: Ask) -> Row:
             raise ParseError(f"says nothing of {', '.join(sorted(missing))}: its agent may be an older one")
         if abs(datetime.now(UTC) - status.looked_at) > OLD:
             raise ParseError(f"says how it was at {status.looked_at:%Y-%m-%d %H:%M:%S} UTC, which is not now")
-    except LegalcloudError as error:
+    except (LegalcloudError, TypeError, ValueError) as error:  # the latter: it says what no agent of ours does
         status, problem = None, str(error)
     return Row(node=node.name, site=node.site, status=status, problem=problem)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from legalcloud.errors import ParseError
@@ -50,6 +50,8 @@ class Certificates:
 
     by_path: dict[str, Certificate | None]
     """By file; None if openssl cannot read it, or says what we cannot."""
+    missing: tuple[str, ...] = ()
+    """Files that ought to be there, and are not."""
 
 
 def parse(raw: bytes, *, now: float) -> Certificates:
@@ -85,10 +87,18 @@ def _certificate(text: str | None, *, now: float) -> Certificate | None:
 
 
 def read(world: World) -> Certificates:
-    return parse(world.ask("certificates").good("the helper's certificates"), now=time.time())
+    found = parse(world.ask("certificates").good("the helper's certificates"), now=time.time())
+    told = world.settings
+    expected = {str(path) for path in (*told.certificates, told.tls.certificate, told.statement.certificate)}
+    return replace(found, missing=tuple(sorted(expected - set(found.by_path))))
 
 
 METRICS: tuple[Metric[Certificates], ...] = (
+    gauge(
+        "legalcloud_certificates_missing",
+        "Certificates that this node ought to have, and has not.",
+        lambda facts: len(facts.missing),
+    ),
     gauge(
         "legalcloud_certificates_unreadable",
         "Files that ought to be certificates of ours and cannot be read.",
@@ -105,6 +115,8 @@ METRICS: tuple[Metric[Certificates], ...] = (
 
 
 def lines(facts: Certificates) -> Iterator[Line]:
+    for path in facts.missing:
+        yield Line(level=Level.FINDING, words=f"{path} is not there", remedy="Run playbooks/site.yml.")
     for path, one in facts.by_path.items():
         if one is None:
             yield Line(
@@ -122,7 +134,7 @@ def lines(facts: Certificates) -> Iterator[Line]:
     good = [one.left_days for one in facts.by_path.values() if one and one.left_days >= FEW_DAYS]
     if not facts.by_path:
         yield Line(level=Level.UNKNOWN, words="no certificate was found", remedy="Run playbooks/site.yml.")
-    elif len(good) == len(facts.by_path):
+    elif len(good) == len(facts.by_path) and not facts.missing:
         yield Line(level=Level.GOOD, words=f"all {len(good)} certificates last {min(good):.0f} days or more")
 
 

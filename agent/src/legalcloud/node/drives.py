@@ -117,6 +117,11 @@ METRICS: tuple[Metric[Drives], ...] = (
         "Drives that are present and of which smartctl gave no answer that can be read.",
         lambda drives: sum(facts is None for facts in drives.facts.values()),
     ),
+    gauge(
+        "legalcloud_drives_silent",
+        "Drives that are present and tell no health: they cannot be asked or opened, or are virtual.",
+        lambda drives: sum(facts is None or not facts.telling for facts in drives.facts.values()),
+    ),
     Metric(
         name="legalcloud_drive_passed",
         help="The drive's own verdict (SMART status); no series if it gives none, or could not be asked.",

@@ -72,6 +72,8 @@ def keep(path: Path, new: Sample, *, full_bytes: int, write: bool = True) -> Fil
 
 def read(world: World) -> Filling:
     found = osds(world.ask("osds").good("the helper's osds"), {})
+    if not found and world.settings.drives:
+        raise SourceError("no OSD has a folder here: this hour has no sample", hint="docs/runbooks/drive-locked.md.")
     new = sample(found, now=time.time())
     full_bytes = int(Ratios().full * new.total_bytes)
     return keep(world.settings.paths.history, new, full_bytes=full_bytes, write=world.keeps)

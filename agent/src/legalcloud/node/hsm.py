@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from legalcloud import durable
 from legalcloud.errors import LegalcloudError, ParseError
 from legalcloud.node.settings import Paths
-from legalcloud.node.subject import Level, Line, Metric, Subject, World
+from legalcloud.node.subject import Level, Line, Metric, Subject, World, gauge
 from legalcloud.tree import Tree
 from legalcloud.tree import parse as parse_json
 
@@ -53,6 +53,8 @@ class Token:
     serial: str | None
     keys: tuple[Key, ...] | None
     """None if they could not be looked at."""
+    latched: bool = False
+    """Whether nobody asks it any more until a person says that its PIN is mended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Hsm:
 
     tokens: Mapping[str, Token]
     """By the name that /etc/legalcloud/hsm.json gives them; empty on a node without any."""
+    expected: bool = False
+    """Whether there ought to be one, and nobody knows which."""
 
 
 def names(raw: bytes) -> tuple[str, ...]:
@@ -98,11 +102,11 @@ def refusals(raw: bytes) -> dict[str, Token]:
     words = {Tree(name, "a token's name").word(): [one.word() for one in said.elements()] for name, said in told}
     if not all(len(said) == 2 for said in words.values()):  # noqa: PLR2004 -- reason and words
         raise ParseError(f"the file {REFUSED} has another form")
-    return {name: _unusable(reason, said) for name, (reason, said) in words.items()}
+    return {name: _unusable(reason, said, latched=True) for name, (reason, said) in words.items()}
 
 
-def _unusable(reason: str, said: str) -> Token:
-    return Token(reason=reason, said=said, serial=None, keys=None)
+def _unusable(reason: str, said: str, *, latched: bool = False) -> Token:
+    return Token(reason=reason, said=said, serial=None, keys=None, latched=latched)
 
 
 @dataclass(slots=True)
@@ -115,25 +119,27 @@ class Reader:
         try:
             known = names((world.root / CONFIGURATION).read_bytes())
         except FileNotFoundError:
-            return Hsm(tokens={})
+            return Hsm(tokens={}, expected=world.settings.openbao is not None)
         with suppress(FileNotFoundError):
             self.refused |= refusals(_file(world).read_bytes())
         return Hsm(tokens={name: self.refused.get(name) or self._token(world, name) for name in known})
 
     def _token(self, world: World, name: str) -> Token:
+        if not world.keeps:
+            return _unusable(SILENT, "only the running agent logs in to it, for it remembers a refusal")
         try:
             found = token(world.ask("hsm", name).output)
         except ParseError as error:
-            found = _unusable(SILENT, str(error))
+            found = _unusable(SILENT, str(error), latched=True)  # who knows what became of the PIN
         except LegalcloudError as error:
             return _unusable(SILENT, str(error))
         else:
             if found.reason not in _REFUSALS:
                 return found
-        self.refused[name] = found  # also where nobody understood the answer: who knows what became of the PIN
-        if world.keeps:
-            told = {name: [one.reason, one.said] for name, one in self.refused.items()}
-            durable.replace(_file(world), json.dumps(told).encode())
+            found = replace(found, latched=True)
+        self.refused[name] = found
+        told = {name: [one.reason, one.said] for name, one in self.refused.items()}
+        durable.replace(_file(world), json.dumps(told).encode())
         return found
 
 
@@ -142,6 +148,11 @@ def _file(world: World) -> Path:
 
 
 METRICS: tuple[Metric[Hsm], ...] = (
+    gauge(
+        "legalcloud_hsm_tokens",
+        "Tokens that this node is told to have; 0 where it ought to have one and nobody knows which.",
+        lambda hsm: len(hsm.tokens) if hsm.tokens or hsm.expected else None,
+    ),
     Metric(
         name="legalcloud_hsm_token_good",
         help="Whether the token is there, takes its PIN and shows its keys.",
@@ -166,15 +177,18 @@ METRICS: tuple[Metric[Hsm], ...] = (
 
 
 def lines(hsm: Hsm) -> Iterator[Line]:
+    if hsm.expected and not hsm.tokens:
+        words = f"nobody knows which tokens this node has: /{CONFIGURATION} is not there"
+        yield Line(level=Level.UNKNOWN, words=words, remedy="Run playbooks/site.yml.")
     for name, one in hsm.tokens.items():
-        tool = f"`legalcloud-hsm describe {name}`"
+        again = f"; then remove {_USUAL_FILE} and restart the agent" if one.latched else ""
+        tool = f"`legalcloud-hsm describe {name}`{again}"
         if one.reason == SILENT:
             words = f"nobody knows how token {name} is: {one.said}"
             yield Line(level=Level.UNKNOWN, words=words, remedy=f"{tool}; docs/runbooks/hsm-lost.md.")
         elif one.reason != GOOD:
-            again = f"; then remove {_USUAL_FILE} and restart the agent" if one.reason in _REFUSALS else ""
             words = f"token {name} cannot be used ({one.reason}): {one.said}"
-            yield Line(level=Level.FINDING, words=words, remedy=f"{tool}{again}; docs/runbooks/hsm-lost.md.")
+            yield Line(level=Level.FINDING, words=words, remedy=f"{tool}; docs/runbooks/hsm-lost.md.")
         elif not one.keys:
             yield Line(level=Level.FINDING, words=f"token {name} holds no key", remedy=f"{tool}; is it the right one?")
         else:

@@ -16,6 +16,7 @@ from legalcloud.node.settings import Tls
 from legalcloud.node.subject import Level, Line, Metric, Subject, World, gauge
 
 PROXY, PROXY_FILE = "https://127.0.0.1:8191", Path("etc/legalcloud/kms/proxy.cfg")
+PROXY_UNIT = "kms-proxy.service"
 """Where the gateway of a node asks for keys (role openbao_agent): the proxy leads to a server that is unsealed."""
 OLD_BACKUP_SECONDS = 26 * 3600
 """Snapshots are taken every hour unless openbao_backup_calendar says otherwise; a day without one is too long."""
@@ -46,7 +47,7 @@ def read(world: World) -> Keys:
         health, leader = (openbao.fetch(here, path, tls=trusting) for path in (openbao.HEALTH, openbao.LEADER))
         found = openbao.server(health and health[1], leader and leader[1])
         away = _hsm_away_seconds(here, tls) if found.state is State.SERVING else None
-    if (world.root / PROXY_FILE).exists():
+    if PROXY_UNIT in world.settings.services or (world.root / PROXY_FILE).exists():
         answer = openbao.fetch(PROXY, openbao.HEALTH, tls=trusting)
         led = answer is not None and answer[0] == http.client.OK
     return Keys(
@@ -58,11 +59,12 @@ def read(world: World) -> Keys:
 
 
 def _hsm_away_seconds(here: str, tls: Tls) -> float | None:
-    shown = openbao.context(tls, shown=True)
-    told = openbao.fetch(here, openbao.METRICS_PATH, tls=shown, port=openbao.METRICS_PORT)
+    """None also if our own key is not there, as when the agent is not running."""
     try:
+        shown = openbao.context(tls, shown=True)
+        told = openbao.fetch(here, openbao.METRICS_PATH, tls=shown, port=openbao.METRICS_PORT)
         return openbao.hsm_away_seconds(told[1]) if told and told[0] == http.client.OK else None
-    except ParseError:
+    except (OSError, ParseError):
         return None
 
 
@@ -108,8 +110,8 @@ METRICS: tuple[Metric[Keys], ...] = (
     ),
     gauge(
         "legalcloud_openbao_backup_good",
-        "Whether the last try to take a snapshot of OpenBao succeeded.",
-        lambda keys: None if keys.backup is None else keys.backup.good,
+        "Whether the last try to take a snapshot of OpenBao succeeded; 0 also on its node if there was none.",
+        lambda keys: keys.backup.good if keys.backup else None if keys.server is None else False,
     ),
     gauge(
         "legalcloud_gateway_keys_served",
@@ -124,6 +126,9 @@ def lines(keys: Keys) -> Iterator[Line]:
         yield from _server_lines(keys.server, keys.hsm_away_seconds)
     if keys.backup is not None:
         yield _backup_line(keys.backup)
+    elif keys.server is not None:
+        words = "no snapshot of OpenBao was ever tried here, or nobody knows how it went"
+        yield Line(level=Level.UNKNOWN, words=words, remedy="`systemctl status openbao-backup.timer`.")
     if keys.gateway_served is False:
         words = "the gateway here reaches no key manager: it can neither store nor read objects"
         yield Line(level=Level.FINDING, words=words, remedy=f"`systemctl status kms-proxy`; {RUNBOOK}.")

@@ -74,7 +74,7 @@ def installed(raw: bytes) -> Mapping[str, str]:
         if len(rest) != 2 or not _NAME.fullmatch(name) or len(line) > _LONGEST:  # noqa: PLR2004 -- as asked for
             raise ParseError(f"`dpkg-query --show` said {line[:60]!r}")
         version, status = rest
-        if status.startswith("ii"):
+        if status[1:2] == "i":  # whatever is wanted of it: a package on hold is `hi`
             if not _VERSION.fullmatch(version):
                 raise ParseError(f"`dpkg-query --show`: {name} has the version {version[:40]!r}")
             found[name] = version

@@ -124,9 +124,12 @@ def _file(path: Path, parse: Callable[[bytes], T]) -> T | None:
 
 
 def room(path: Path) -> Room | None:
+    """Look at what is mounted there; None if nothing is, for the room of what lies below it would be another's."""
     try:
-        seen = os.statvfs(path)
+        seen = os.statvfs(path) if path.is_mount() else None
     except OSError:
+        seen = None
+    if seen is None:
         return None
     return Room(
         size_bytes=seen.f_blocks * seen.f_frsize,

@@ -35,6 +35,8 @@ READ_SECONDS = 5
 WHOLE_SECONDS = 60
 """What no deed outlasts, whatever it does."""
 _GRACE_SECONDS = 5
+_LOCK_SECONDS = 5
+"""Two probes may ask the same at one moment."""
 """Beyond a deed's own limit, for systemd and Python to start."""
 _DONE, _LATE, _REFUSED = "done", "late", "refused"
 
@@ -133,14 +135,24 @@ def answer(line: bytes, *, deeds: Mapping[str, Deed] = DEEDS, locks: Path = LOCK
 def _alone(folder: Path, line: bytes) -> Iterator[int]:
     """Hold the lock of one request. Its command inherits it: while one hangs in the kernel, no second is started."""
     folder.mkdir(mode=0o700, exist_ok=True)
+    until = time.monotonic() + _LOCK_SECONDS
     lock = os.open(folder / hashlib.sha256(line).hexdigest()[:16], os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _locked(lock):
+            if time.monotonic() > until:
+                raise SourceTimeoutError(f"the same was asked before, and has not ended in {_LOCK_SECONDS} s")
+            time.sleep(0.05)
         yield lock
-    except BlockingIOError as error:
-        raise SourceTimeoutError("the same was asked before, and hangs") from error
     finally:
         os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _packed(state: str, exit_code: int, output: bytes, errors: bytes = b"") -> bytes:
@@ -153,7 +165,7 @@ _HEAD = re.compile(rf"({_DONE}|{_LATE}|{_REFUSED}) (-?\d{{1,3}}) (\d{{1,9}}) (\d
 def ask(path: Path, name: str, *arguments: str) -> Done:
     """Ask the helper, from the agent's side; see `subject.Ask`."""
     what = " ".join((name, *arguments))
-    until = time.monotonic() + DEEDS[name].seconds + _GRACE_SECONDS
+    until = time.monotonic() + DEEDS[name].seconds + _LOCK_SECONDS + _GRACE_SECONDS
     heard = bytearray()
     try:
         with socket.socket(socket.AF_UNIX) as connection:

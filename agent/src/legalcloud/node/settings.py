@@ -103,6 +103,8 @@ class Settings:
     drives: tuple[Drive, ...] = ()
     services: tuple[str, ...] = ()
     """Units that shall be active."""
+    certificates: tuple[Path, ...] = ()
+    """Files of certificates that the node ought to have, beside those above."""
     filesystems: tuple[Path, ...] = (Path("/"),)
     """Mount points whose room is watched."""
     plan: Shards | None = None
@@ -135,7 +137,7 @@ def load(path: Path = FILE, *, probes: Collection[str]) -> Settings:
 def _settings(cell: Cell, probes: Collection[str]) -> Settings:
     fields = cell.fields(
         ("node", "site", "rack", "listen", "tls", "statement"),
-        ("drives", "services", "filesystems", "plan", "watches_cluster", "openbao", "probes", "paths"),
+        ("drives", "services", "certificates", "filesystems", "plan", "watches_cluster", "openbao", "probes", "paths"),
     )
     if "watches_cluster" in fields.cells and "plan" not in fields.cells:
         fields.cells["watches_cluster"].note("needs the plan", "Add the key plan, or nobody can say what still fits")
@@ -149,6 +151,7 @@ def _settings(cell: Cell, probes: Collection[str]) -> Settings:
             statement=fields.take("statement", _tls),
             drives=fields.maybe("drives", _drives) or (),
             services=fields.maybe("services", lambda value: every(value, _unit)) or (),
+            certificates=fields.maybe("certificates", lambda value: every(value, _path)) or (),
             filesystems=fields.maybe("filesystems", lambda value: every(value, _path)) or (Path("/"),),
             plan=fields.maybe("plan", _shards),
             watches_cluster=fields.maybe("watches_cluster", Cell.boolean) or False,
