@@ -140,6 +140,12 @@ def watched(lab: Lab) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("unit", ["kms-proxy.service", "rgw-kms-agent.service"])
+def test_what_leads_a_gateway_to_openbao_writes_for_itself_alone(lab: Lab, unit: str) -> None:
+    for node in lab.group("gateways"):
+        assert node.text("systemctl", "show", "--property=UMask", "--value", unit).strip() == "0077"
+
+
 def test_the_watch_finds_a_bucket_and_an_object_in_the_clear(lab: Lab, root: Any, offender: str) -> None:  # noqa: ANN401 -- boto3
     before = watched(lab)
     root.put_object(Bucket=offender, Key="機密.txt", Body=BODY)
