@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.agent.node.node_sample import settings
 
 from legalcloud.node import metrics, pressure, subjects, units
-from legalcloud.node.pressure import Memory, Pressure, Room, Stall
+from legalcloud.node.filesystems import Room
+from legalcloud.node.pressure import Memory, Pressure, Stall
 from legalcloud.node.probe import Seen
 from legalcloud.node.subject import Kind
 from legalcloud.node.units import Unit, Units

@@ -8,8 +8,9 @@ from tests.agent.node import fuzz
 from tests.agent.node.node_sample import HERE, settings, world
 
 from legalcloud.errors import ParseError
-from legalcloud.node import pressure
-from legalcloud.node.pressure import Memory, Pressure, Room, Stall
+from legalcloud.node import filesystems, pressure
+from legalcloud.node.filesystems import Room
+from legalcloud.node.pressure import Memory, Pressure, Stall
 from legalcloud.node.subject import Level
 
 DATA = HERE / "data/pressure"
@@ -73,9 +74,9 @@ def test_a_machine_without_any_of_it_is_unknown_and_not_good(tmp_path: Path) -> 
 
 
 def test_where_nothing_is_mounted_there_is_no_room_and_it_is_unknown(tmp_path: Path) -> None:
-    assert pressure.room(Path("/")) is not None
-    assert pressure.room(Path("/nowhere/at/all")) is None
-    assert pressure.room(tmp_path) is None, "the room of what it lies on"
+    assert filesystems.room(Path("/")) is not None
+    assert filesystems.room(Path("/nowhere/at/all")) is None
+    assert filesystems.room(tmp_path) is None, "the room of what it lies on"
     (line,) = [line for line in pressure.lines(_without_room()) if "/absent" in line.words]
     assert line.level is Level.UNKNOWN
 

@@ -31,6 +31,7 @@ from legalcloud.node.capacity import ClusterCapacity, of_node
 from legalcloud.node.cluster_watch import Cluster
 from legalcloud.node.cluster_watch import Seen as SeenCluster
 from legalcloud.node.drives import Drives
+from legalcloud.node.filesystems import Room
 from legalcloud.node.filling import Filling
 from legalcloud.node.forecast import forecast
 from legalcloud.node.history import Sample
@@ -38,7 +39,7 @@ from legalcloud.node.hsm import Hsm
 from legalcloud.node.keys import Keys
 from legalcloud.node.osds import Osd, Ratios
 from legalcloud.node.packages import Packages, Updates
-from legalcloud.node.pressure import Pressure, Room
+from legalcloud.node.pressure import Pressure
 from legalcloud.node.probe import Seen
 from legalcloud.node.ruleset import Ruleset
 from legalcloud.node.serials import Fleet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from legalcloud.errors import ParseError
+from legalcloud.node.filesystems import Room, room
 from legalcloud.node.subject import Kind, Level, Line, Metric, Sample, Subject, World, gauge
 
 T = TypeVar("T")
@@ -45,18 +45,6 @@ class Stall:
     """... in which all did; None where the kernel does not say so (CPU, before 5.13)."""
     full_ratio: float | None
     """Share of the last five minutes in which all waited."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """One file system."""
-
-    size_bytes: int
-    free_bytes: int
-    """For users other than root (`f_bavail`)."""
-    inodes: int
-    """0 where the file system makes them as it needs them."""
-    free_inodes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,22 +109,6 @@ def _file(path: Path, parse: Callable[[bytes], T]) -> T | None:
         return parse(path.read_bytes())
     except (OSError, ParseError):
         return None
-
-
-def room(path: Path) -> Room | None:
-    """Look at what is mounted there; None if nothing is, for the room of what lies below it would be another's."""
-    try:
-        seen = os.statvfs(path) if path.is_mount() else None
-    except OSError:
-        seen = None
-    if seen is None:
-        return None
-    return Room(
-        size_bytes=seen.f_blocks * seen.f_frsize,
-        free_bytes=seen.f_bavail * seen.f_frsize,
-        inodes=seen.f_files,
-        free_inodes=seen.f_favail,
-    )
 
 
 def _stalled(value: Callable[[Stall], float | None]) -> Callable[[Pressure], Iterator[Sample]]:
