@@ -175,7 +175,7 @@ def test_a_monitors_node_knows_the_room_of_the_cluster_as_ceph_does_and_others_s
         )
         assert found["legalcloud_cluster_until_full_bytes"][""] == pytest.approx(pool["stats"]["max_avail"], rel=0.05)
         assert found["legalcloud_cluster_history_samples"][""] >= 1
-    silent = numbers(scrape(lab.nodes["tko-1"], lab.nodes["tko-2"]))
+    silent = numbers(scrape(lab.nodes["tko-2"], lab.nodes["tko-2"]))
     assert silent["legalcloud_cluster_raw_bytes"] == {}
 
 
