@@ -33,7 +33,8 @@ def machine(inventory: str) -> dict[str, str]:
     """Return how Ansible reaches the scenario's one machine; testinfra does not read Ansible's templates."""
     pairs = ", ".join(f"'{name}': {name}" for name in CONNECTION)
     wish = json.dumps({"msg": f"{{{{ {{{pairs}}} }}}}"})
-    done = tool("ansible", "all:!localhost", "-i", inventory, "-m", "ansible.builtin.debug", "-a", wish)
+    plain = ("env", "ANSIBLE_FORCE_COLOR=0")  # molecule asks for colour
+    done = tool("ansible", "all:!localhost", "-i", inventory, "-m", "ansible.builtin.debug", "-a", wish, prefix=plain)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, str] = json.loads(done.stdout.partition("=> ")[2])["msg"]
     return found
