@@ -16,7 +16,7 @@ OUTSIDE = "198.51.100.1"
 """Documentation address: nothing answers there."""
 VICTIM = "sht-2"
 """A node with OSDs and nothing else."""
-RECAP = re.compile(r"changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
+RECAP = re.compile(r"^localhost .*changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
 def host(*argv: str) -> str:
