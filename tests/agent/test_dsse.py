@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -58,6 +59,19 @@ def test_another_program_can_check_it_by_the_standard() -> None:
         base64.b64decode(document["signatures"][0]["sig"]), signed, ec.ECDSA(hashes.SHA384())
     )
     assert payload == PAYLOAD
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_certificate_that_cryptography_reads_with_a_warning_alone_is_refused() -> None:
+    """A serial number below zero, which RFC 5280 forbids."""
+    envelope = dsse.from_file(sealed())
+    number = SIGNER.certificate.serial_number
+    serial = number.to_bytes(number.bit_length() // 8 + 1)  # as DER writes it
+    broken = envelope.certificate.replace(serial, bytes([serial[0] | 0x80]) + serial[1:], 1)
+    assert broken != envelope.certificate
+
+    with pytest.raises(NotAuthenticError, match="cannot be read: Parsed a serial number"):
+        verified(dsse.to_file(replace(envelope, certificate=broken)))
 
 
 @settings(max_examples=300)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +27,8 @@ HASHES: Mapping[str, hashes.HashAlgorithm] = {"secp256r1": hashes.SHA256(), "sec
 """The one hash for each curve that may sign."""
 SERVES_TLS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
 
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
-"""What cryptography raises for a certificate that is none."""
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, UserWarning)
+"""What cryptography raises for a certificate that is none, or warns of in one that breaks RFC 5280."""
 
 Sign = Callable[[bytes], bytes]
 """Takes the bytes to sign; returns an ECDSA signature in DER, with the hash of the key's curve."""
@@ -158,7 +159,8 @@ def verify(
     """
     ca = _authority(ca_pem)
     try:
-        certificate = x509.load_der_x509_certificate(envelope.certificate)
+        with warnings.catch_warnings(action="error"):
+            certificate = x509.load_der_x509_certificate(envelope.certificate)
         _check_issuer(certificate, ca)
         _check_purpose(certificate, signer)
     except _UNREADABLE as error:
