@@ -82,7 +82,7 @@ def test_no_descriptor_is_left_open() -> None:
     with pytest.raises(SourceTimeoutError):
         run(["sleep", "60"], seconds=0.1)
 
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 -- as above
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208 -- fewer if an earlier test left one to the collector
 
 
 def test_what_cannot_be_killed_is_not_started_again_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
